@@ -4,6 +4,20 @@ import math
 from collections.abc import Iterable, Sequence
 
 NOTHING = "-"
+_UNITS = {
+    "memory": "B",
+    "compute": "FLOP/s",
+    "memory_bandwidth": "B/s",
+    "kv_bandwidth": "B/s",
+    "disk": "B/s",
+    "sync": "s",
+    "overhead": "s",
+    "latency": "s",
+    "power_idle": "W",
+    "power_busy": "W",
+}
+"""The units of the values of a device or a link, by key."""
+
 _SECONDS_FROM_S = 0.3
 """Times are in seconds if the longest is at least this long, otherwise in milliseconds."""
 
@@ -32,6 +46,14 @@ def amount(value: float, unit: str) -> str:
     prefixes = {1e15: "P", 1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "u", 1e-9: "n"}
     factor, prefix = next((pair for pair in prefixes.items() if value >= pair[0]), (1.0, ""))
     return f"{float(f'{value / factor:.3g}'):g} {prefix}{unit}"
+
+
+def value_text(key: str, value: float) -> str:
+    """A value of the library of devices, links and engines with the unit of its key; factors have none."""
+    if key == "bandwidth":
+        return amount(8.0 * value, "bit/s")
+    unit = _UNITS.get(key)
+    return number(value) if unit is None else amount(value, unit)
 
 
 def seconds(value: float) -> str:

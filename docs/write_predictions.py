@@ -9,8 +9,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from headway.analysis.fidelity.comparison import predict_rows
 from headway.analysis.fidelity.known import load_known
+from headway.analysis.fidelity.predict_row import predict_rows
 from headway.analysis.fidelity.results import Prediction, prediction, skipped, write_rows
 from headway.analysis.fidelity.rows import Row, read_rows
 

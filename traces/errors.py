@@ -5,7 +5,7 @@ into one message and exit code 2. Any other exception is a defect of Headway.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 _LONGEST_SHOWN = 80
@@ -52,10 +52,11 @@ def shortened(text: str, most: int) -> str:
 def reason(error: Exception) -> str:
     """The first line of an error of a library or the system, printable; the name of its class if it has no text."""
     if isinstance(error, FileNotFoundError):
-        return "a missing file"
+        return "no such file"
     if isinstance(error, IsADirectoryError):
         return "a folder"
-    first = next(iter(str(error).splitlines()), "").strip()
+    text = getattr(error, "strerror", None) or str(error)
+    first = next(iter(text.splitlines()), "").strip()
     return visible(first)[:_LONGEST_REASON] or type(error).__name__
 
 
@@ -80,6 +81,12 @@ def visible(text: str) -> str:
     return "".join(
         letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
     )
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """The first few names as the text of a message, and the number of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def one_of(value: str, names: Iterable[str]) -> str:

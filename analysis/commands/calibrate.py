@@ -75,7 +75,7 @@ def calibrate(
         from headway.analysis.fidelity.calibrate import calibrate as fit
         from headway.analysis.fidelity.known import load_known
         from headway.analysis.fidelity.own_devices import measured_links, with_device
-        from headway.analysis.library_values import value_text
+        from headway.analysis.formatting import value_text
         from headway.traces.errors import InputError
         from headway.traces.units import parse
 
@@ -98,7 +98,7 @@ def calibrate(
         if result.before:
             _show(result)
         for link in links:
-            rate, delay = (value_text(key, link.values[key]) for key in ("bandwidth", "latency"))
+            rate, delay = (value_text(key, link.values[key].amount) for key in ("bandwidth", "latency"))
             show(f"Link {link.name}: {rate}, {delay} one way ({link.latency.quality}).", "")
         fitted_to = (
             path for path, of_file in files.items() if any(row.system != "iperf3" for row in of_file)
@@ -150,7 +150,7 @@ def _no_rows(table: "Sequence[Row]", known: "Known") -> str:
 
 
 def _show(result: "Calibration") -> None:
-    from headway.analysis.fidelity.calibration_tables import (
+    from headway.analysis.fidelity.tables import (
         errors_table,
         fitted_table,
         unidentified_table,
@@ -178,8 +178,8 @@ def _write(
     links: "Sequence[LinkEntry]",
     source: str,
 ) -> None:
-    from headway.analysis.fidelity.calibration_file import calibration_text
-    from headway.analysis.fidelity.calibration_plot import residual_plot
+    from headway.analysis.fidelity.plots import residual_plot
+    from headway.analysis.fidelity.tables import calibration_text
     from headway.analysis.figures.saving import save_as
     from headway.analysis.files.whole_file import write_whole
 

@@ -51,14 +51,16 @@ def show_(
     Example: headway devices show raspberry-pi-5-8gb
     """
     with reported():
-        from headway.analysis.library_values import value_text
+        from headway.analysis.formatting import value_text
         from headway.simcore.world.library import Names
 
         known = _library(library)
         entry = Names("device or link", {**known.devices.entries, **known.links.entries}).find(name, "NAME")
         show(f"{name}: {entry.title}")
         for key, value in entry.values.items():
-            show(f"  {key + ':':<17} {value_text(key, value):<14} {value.quality + ':':<10} {value.source}")
+            show(
+                f"  {key + ':':<17} {value_text(key, value.amount):<14} {value.quality + ':':<10} {value.source}"
+            )
         if entry.also:
             show(f"  also named: {', '.join(entry.also)}")
 

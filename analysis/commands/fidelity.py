@@ -34,24 +34,31 @@ def fidelity(rows: _Rows, out: Out = None, calibration: _Calibration = None, for
     Example: headway fidelity my-lab.csv --out results/my-lab
     """
     with reported():
-        from headway.analysis.fidelity.comparison import fidelity_folder, predict_rows, write_folder
         from headway.analysis.fidelity.known import load_known
         from headway.analysis.fidelity.own_measurements import read_measurements
-        from headway.analysis.fidelity.summary import skipped_table, summary_table
-        from headway.analysis.files.atomic import writing
+        from headway.analysis.fidelity.plots import parity_plot
+        from headway.analysis.fidelity.predict_row import predict_rows
+        from headway.analysis.fidelity.results import ROWS, write_rows
+        from headway.analysis.fidelity.tables import skipped_table, summary_table
+        from headway.analysis.figures.saving import save_figure
+        from headway.analysis.files.atomic import new_folder, writing
 
         table = read_measurements(rows)
         known = load_known(calibration)
         target = out or Path("results") / f"fidelity-{rows.stem}"
-        with fidelity_folder(target, replace=force, numbered=out is None) as folder:
+        files = {ROWS, "parity.svg", "parity.png"}
+        with new_folder(target, files, ROWS, replace=force, numbered=out is None) as folder:
             with counted("fidelity", len(table), "rows") as step:
                 predictions = predict_rows(table, known, step)
             with writing(folder.target):
-                has_plot = write_folder(folder.path, predictions)
+                write_rows(folder.path / ROWS, predictions)
+                figure = parity_plot(predictions)
+                if figure is not None:
+                    save_figure(figure, folder.path, "parity")
         left_out = skipped_table(predictions)
         if left_out is not None:
             show(left_out, "")
         show(summary_table(predictions), "")
-        if not has_plot:
+        if figure is None:
             show("No value is both measured and predicted, so there is no parity plot.", "")
         show(f"Results: {folder}")

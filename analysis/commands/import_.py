@@ -3,11 +3,14 @@
 # ruff: noqa: PLC0415
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headway.analysis.console.terminal import reported, show
+
+if TYPE_CHECKING:
+    from headway.simcore.files.imported_scenario import Additions
 
 
 def import_(
@@ -52,10 +55,7 @@ def import_(
     Example: headway import status.json --model llama-3-8b --bandwidth "1 Gbit/s" --latency "0.2 ms" -o lab.yaml
     """
     with reported():
-        from headway.analysis.files.whole_file import write_whole
-        from headway.analysis.imported_scenario import Wishes, imported_scenario
-        from headway.simcore.files.importers.clusterfile import read_cluster_file
-        from headway.traces.errors import InputError
+        from headway.simcore.files.imported_scenario import Additions
 
         assumed = {
             "memory": memory,
@@ -64,14 +64,22 @@ def import_(
             "bandwidth": bandwidth,
             "latency": latency,
         }
-        if out.exists():
-            raise InputError(str(out), "an existing file", "a new file, so that no scenario is lost")
-        program, cluster = read_cluster_file(file, form)
-        wishes = Wishes(
+        additions = Additions(
             model=model, bytes_per_weight=bytes_per_weight, prompt=prompt, output=output, assumed=assumed
         )
-        text = imported_scenario(cluster, program, file, wishes)
-        write_whole(out, lambda path: path.write_text(text, encoding="utf-8"))
-        show(
-            f"{out}: a cluster of {program} (devices: {len(cluster.nodes)}, links: {len(cluster.connections)})"
-        )
+        _write(out, file, form, additions)
+
+
+def _write(out: Path, file: str, form: str | None, additions: "Additions") -> None:
+    """Write the scenario, which must not exist yet, and print what is in it."""
+    from headway.analysis.files.whole_file import write_whole
+    from headway.simcore.files.imported_scenario import imported_scenario
+    from headway.simcore.files.importers.clusterfile import read_cluster_file
+    from headway.traces.errors import InputError
+
+    if out.exists():
+        raise InputError(str(out), "an existing file", "a new file, so that no scenario is lost")
+    program, cluster = read_cluster_file(file, form)
+    text = imported_scenario(cluster, program, file, additions)
+    write_whole(out, lambda path: path.write_text(text, encoding="utf-8"))
+    show(f"{out}: a cluster of {program} (devices: {len(cluster.nodes)}, links: {len(cluster.connections)})")

@@ -69,7 +69,7 @@ def show_(name: Name) -> None:
     with reported():
         from headway import policies
 
-        example = _found(name)()
+        example = _factory(name)()
         declares = policies.declared_laws(example)
         show(inspect.getdoc(type(example)) or f"{example.name} does not say how it decides.")
         parameters = _table("parameter", "default")
@@ -99,7 +99,7 @@ def check(
     Example: headway policy check my_module:MyPolicy
     """
     with reported():
-        factory, check_policy = _found(name), _examiner()
+        factory, check_policy = _factory(name), _examiner()
         with _each_warning_once():
             report = check_policy(factory, "thorough" if thorough else "quick")
         show(_laws(report), report.growth)
@@ -114,15 +114,15 @@ def check(
 @contextmanager
 def _each_warning_once() -> Iterator[None]:
     """Python forgets which warnings it has shown when a warning is caught; without this, hundreds would be repeated."""
-    shown: set[tuple[str, str, int]] = set()
+    printed: set[tuple[str, str, int]] = set()
     with warnings.catch_warnings():
         tell = warnings.showwarning
 
         def tell_once(
             message: Warning | str, category: type[Warning], file: str, line: int, *more: Any
         ) -> None:
-            if (str(message), file, line) not in shown:
-                shown.add((str(message), file, line))
+            if (str(message), file, line) not in printed:
+                printed.add((str(message), file, line))
                 tell(message, category, file, line, *more)
 
         settable: Any = warnings
@@ -130,7 +130,7 @@ def _each_warning_once() -> Iterator[None]:
         yield
 
 
-def _found(name: str) -> "Factory":
+def _factory(name: str) -> "Factory":
     """A registered policy, or one from a module on Python's path or in the working directory."""
     from headway import policies
 
@@ -181,18 +181,18 @@ def _saved(finding: "Finding", name: str, out: Path) -> list[str]:
         return []
     stem = f"{name}-{finding.law}".replace(":", ".")
     path, module = out / f"{stem}.yaml", re.sub(r"\W", "_", stem)
-    asked = finding.module(name)
+    wrapper = finding.module(name)
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(finding.scenario, encoding="utf-8")
-        if asked is not None:
-            (out / f"{module}.py").write_text(asked, encoding="utf-8")
-    if asked is None:
+        if wrapper is not None:
+            (out / f"{module}.py").write_text(wrapper, encoding="utf-8")
+    if wrapper is None:
         return [f"  headway run {shlex.quote(str(path))} --policy {name}"]
     inside = not out.is_absolute() and ".." not in out.parts
-    found = "" if inside else f"PYTHONPATH={shlex.quote(str(out))} "
+    path_variable = "" if inside else f"PYTHONPATH={shlex.quote(str(out))} "
     policy = ".".join([*(out.parts if inside else ()), f"{module}:asked"])
-    return [f"  {found}headway run {shlex.quote(str(path))} --policy {shlex.quote(policy)}"]
+    return [f"  {path_variable}headway run {shlex.quote(str(path))} --policy {shlex.quote(policy)}"]
 
 
 def _table(*columns: str) -> "Table":

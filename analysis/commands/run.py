@@ -81,11 +81,11 @@ def run(
         if list_:
             _list()
             return
-        from headway.analysis.answer import answer
         from headway.analysis.compare import choose, create_all, given, total_tokens
         from headway.analysis.files.atomic import writing
         from headway.analysis.files.results_folder import results_folder
         from headway.analysis.results import write_results
+        from headway.analysis.statistics.answer import answer
         from headway.simcore.results import result_in
         from headway.simcore.simulate import RunOptions
 
@@ -147,8 +147,7 @@ def _compare(
 
 def _notes(world: "Scenario", result: "Result") -> list[str]:
     """Notes on the scenario, on changes that begin too late, and on wrong predictions."""
-    from headway.analysis.late_changes import late_changes
-    from headway.analysis.notes import scenario_notes
+    from headway.analysis.notes import late_changes, scenario_notes
     from headway.analysis.statistics.predictions import misprediction_notes
 
     sentences = [
@@ -160,9 +159,9 @@ def _notes(world: "Scenario", result: "Result") -> list[str]:
 
 
 def _show(world: "Scenario", result: "Result", notes: list[str]) -> None:
-    from headway.analysis.answer import rates
     from headway.analysis.console.placements import placements
     from headway.analysis.console.tables import endings, memory_table, summary_table
+    from headway.analysis.statistics.answer import rates
 
     memory = memory_table(result, world)
     placement = placements(result, world, next(iter(rates(result)), None))

@@ -31,18 +31,18 @@ def placements(result: Result, scenario: Scenario, best: str | None) -> list[str
         best: the run to show if there are more than four.
     """
     last = last_placements(result, scenario)
-    shown = list(last) if len(last) <= _MOST_RUNS else [run for run in last if run == best]
+    labels = list(last) if len(last) <= _MOST_RUNS else [run for run in last if run == best]
     blocks = len(scenario.block_table)
     memory = _last_memory(result)
     runs_of: dict[tuple[str, ...], list[str]] = {}
-    for run in shown:
+    for run in labels:
         lines = tuple(_device_lines(last[run], memory.get(run, {}), scenario))
         changes = int((result.placements["run"] == run).sum()) // blocks - 1
         runs_of.setdefault((_times(changes), *lines), []).append(run)
     text = ["Placements at the end of the run: memory held of memory free, and parts of the model"]
     for (times, *rows), runs in runs_of.items():
         text += [f"{listed(runs)}{times}:", *rows]
-    if len(shown) < len(last):
+    if len(labels) < len(last):
         text.append("The file placements.yaml has the placements of all runs.")
     return text
 

@@ -14,6 +14,7 @@ from headway.simcore.files.schema import NAME
 from headway.simcore.results import TABLES
 from headway.simcore.scenario import PolicyChoice
 from headway.traces.errors import InputError, one_of, quoted
+from headway.traces.files import is_number
 
 MOST_RUNS = 1_000_000
 """Maximum number of runs of a campaign."""
@@ -51,7 +52,7 @@ class Point:
 
 def values(path: str | Sequence[str], levels: Sequence[Any], place: str = "axis") -> Axis:
     """An axis that sets a key, or several keys, to each of some values."""
-    numbers = all(_is_number(value) for value in levels)
+    numbers = all(map(is_number, levels))
     labels = [float(value) if numbers else Set("", value).text.removeprefix("=") for value in levels]
     return _axis(labels, [[Set(key, value, place) for key in _paths(path)] for value in levels], place)
 
@@ -81,10 +82,6 @@ def _axis(labels: Sequence[float | str], changes: Sequence[Sequence[Change]], pl
 
 def _paths(path: str | Sequence[str]) -> Sequence[str]:
     return (path,) if isinstance(path, str) else path
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +142,11 @@ class Campaign:
             raise InputError("axes", f"the axis {quoted(twice[0])} twice", "axes with distinct names")
         sizes = {name: len(axis.levels) for name, axis in self.zipped.items()}
         if len(set(sizes.values())) > 1:
-            found = ", ".join(f"{size} in {name}" for name, size in sizes.items())
+            counts = ", ".join(f"{size} in {name}" for name, size in sizes.items())
             raise InputError(
-                "axes: zip", f"different numbers of levels: {found}", "the same number of levels on each axis"
+                "axes: zip",
+                f"different numbers of levels: {counts}",
+                "the same number of levels on each axis",
             )
 
     @property

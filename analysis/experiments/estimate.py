@@ -113,9 +113,9 @@ def _stored(plan: Plan, view: View, status: CampaignStatus) -> dict[str, tuple[f
     sums, runs = np.zeros(count), np.zeros(count, np.int64)
     for numbers, names in plan.batches():
         wall_s = walls.find(names, np.nan)
-        found = ~np.isnan(wall_s) & (status.states[numbers] != State.REPEATED)
-        np.add.at(sums, numbers[found] % count, wall_s[found])
-        np.add.at(runs, numbers[found] % count, 1)
+        stored = ~np.isnan(wall_s) & (status.states[numbers] != State.REPEATED)
+        np.add.at(sums, numbers[stored] % count, wall_s[stored])
+        np.add.at(runs, numbers[stored] % count, 1)
     return {plan.choice(i).label: (sums[i] / n, n) for i, n in enumerate(runs.tolist()) if n}
 
 

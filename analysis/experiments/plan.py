@@ -189,12 +189,12 @@ def _read(campaign: Campaign, fixed: set[str]) -> Iterator[tuple[Point, World]]:
     for number, (point, load) in enumerate(_places(campaign)):
         world, place = load(), number % len(campaign.seeds)
         if place < 2:
-            found = set(packed(world.content)[1])
+            large = set(packed(world.content)[1])
             if len(campaign.seeds) == 1:
-                fixed |= found
+                fixed |= large
             elif place == 1:
-                fixed |= found & first
-            first = found
+                fixed |= large & first
+            first = large
         yield point, world
 
 

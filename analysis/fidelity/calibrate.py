@@ -12,32 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares
 
-from headway.analysis.fidelity.identify import identified, standard_errors
-from headway.analysis.fidelity.known import Known, Parameter
+from headway.analysis.fidelity.known import QUANTITIES, Known, Parameter
 from headway.analysis.fidelity.row_residuals import RowResiduals
 from headway.analysis.fidelity.rows import Row
 from headway.simcore.arrays import FloatArray
-
-ORDER = (
-    "memory_bandwidth",
-    "sync_s",
-    "layer_bytes",
-    "kv_bandwidth",
-    "compute",
-    "overhead",
-    "lm_head_reads",
-    "expert_reads",
-    "expert_work",
-    "kv_efficiency",
-    "efficiency",
-)
-"""Quantities, the most important first: where rows cannot tell two apart, the first one is fitted."""
 
 SCALE = 0.2
 """Residual from which the loss `soft_l1` counts outliers linearly instead of by their squares."""
 
 _WIDEST = math.log(1e3)
 """A fit changes a parameter by at most this factor."""
+
+LEAST_EFFECT = 1e-3
+"""Norm of a column of the Jacobian (both sides in logarithms) below which its parameter changes no prediction."""
+
+TYPICAL_ERROR = 0.1
+"""Assumed standard deviation of a residual, for the choice of the parameters."""
+
+LARGEST_ERROR = 0.5
+"""A parameter is fitted if residuals of `TYPICAL_ERROR` leave it a standard error of at most this, in logarithms."""
+
+NO_EFFECT = "it changes no prediction"
+LITTLE_EFFECT = "the rows hardly depend on it"
+
+_MOST_NAMES = 3
+_LEAST_SHARE = 0.2
 
 _AT_LIMIT = "the fit changes it by more than a factor of 1,000"
 
@@ -93,7 +92,8 @@ def calibrate(
     """
     model = RowResiduals(rows, known)
     candidates = [one for one in model.parameters() if wanted(one) and known.value(one) > 0.0]
-    candidates.sort(key=lambda one: (ORDER.index(one.quantity), one.kind, one.name))
+    order = list(QUANTITIES)
+    candidates.sort(key=lambda one: (order.index(one.quantity), one.kind, one.name))
     start = {one: known.value(one) for one in candidates}
     values, unidentified = _identified(model, start)
     while values:
@@ -107,10 +107,8 @@ def calibrate(
     before, after = model.residuals({}), model.residuals(values)
     counted = model.independent
     errors = standard_errors(model.jacobian(values)[counted], after[counted], SCALE) if values else []
-    fitted = [
-        Fitted(one, start[one], value, error)
-        for (one, value), error in zip(values.items(), errors, strict=True)
-    ]
+    pairs = zip(values.items(), errors, strict=True)
+    fitted = [Fitted(one, start[one], value, error) for (one, value), error in pairs]
     return Calibration(
         known.changed(values),
         tuple(sorted(fitted, key=lambda one: one.parameter)),
@@ -138,12 +136,10 @@ def _least_squares(
         return dict(zip(values, np.exp(x).tolist(), strict=True))
 
     def errors(x: FloatArray) -> FloatArray:
-        counted: FloatArray = model.residuals(values_of(x))[model.independent]
-        return counted
+        return np.compress(model.independent, model.residuals(values_of(x)))
 
     def derivatives(x: FloatArray) -> FloatArray:
-        counted: FloatArray = model.jacobian(values_of(x))[model.independent]
-        return counted
+        return np.compress(model.independent, model.jacobian(values_of(x)), axis=0)
 
     middle = np.log([start[one] for one in values])
     fit = least_squares(
@@ -159,3 +155,70 @@ def _least_squares(
         max_nfev=25,
     )
     return values_of(fit.x)
+
+
+def identified(names: Sequence[str], jacobian: FloatArray) -> tuple[list[int], dict[int, str]]:
+    """The columns that can be fitted together, and the reason for each other one.
+
+    Columns are tried in their order. A column is taken if, with it, the standard errors of all columns taken so far
+    remain small. So an earlier column has priority over a later one that changes the predictions in the same way.
+
+    Args:
+        names: of the columns, for the reasons.
+        jacobian: derivatives of the residuals by logarithms of parameters, shape (residuals, columns).
+    """
+    taken: list[int] = []
+    reasons: dict[int, str] = {}
+    for column, size in enumerate(np.linalg.norm(jacobian, axis=0)):
+        if size <= LEAST_EFFECT:
+            reasons[column] = NO_EFFECT
+        elif TYPICAL_ERROR / size > LARGEST_ERROR:
+            reasons[column] = LITTLE_EFFECT
+        elif max(_errors(jacobian[:, [*taken, column]])) > LARGEST_ERROR:
+            alike = _alike(jacobian[:, taken], jacobian[:, column])
+            reasons[column] = f"the rows do not tell it from {', '.join(names[taken[i]] for i in alike)}"
+        else:
+            taken.append(column)
+    return taken, reasons
+
+
+def standard_errors(jacobian: FloatArray, residuals: FloatArray, scale: float) -> list[float]:
+    """Standard errors of parameters that a fit with the loss `soft_l1` gave; infinite without spare residuals.
+
+    The formula for an M-estimator (P. J. Huber, Robust Statistics, 1981, section 7.6): the covariance is
+
+        sum(psi^2) / (n - p) / mean(psi')^2 * (J^T J)^-1
+
+    with psi(r) = r / sqrt(1 + (r / scale)^2), the derivative of the loss. For residuals far below `scale` it is the one
+    of least squares, s^2 (J^T J)^-1.
+
+    Args:
+        jacobian: derivatives of the residuals at the solution, without weights of the loss, shape (n, p).
+        residuals: at the solution, shape (n,).
+        scale: `f_scale` of the fit.
+    """
+    count, parameters = jacobian.shape
+    if count <= parameters:
+        return [math.inf] * parameters
+    square = 1.0 + (residuals / scale) ** 2
+    psi, slope = residuals / np.sqrt(square), float(np.mean(square**-1.5))
+    deviation = math.sqrt(float(psi @ psi) / (count - parameters)) / slope
+    return [deviation / TYPICAL_ERROR * error for error in _errors(jacobian)]
+
+
+def _errors(jacobian: FloatArray) -> list[float]:
+    """Standard errors for residuals of `TYPICAL_ERROR`; very large for columns that depend on others."""
+    # With columns of norm 1 the small number on the diagonal does not depend on their sizes.
+    sizes = np.linalg.norm(jacobian, axis=0)
+    unit = jacobian / sizes
+    inverse = np.linalg.inv(unit.T @ unit + 1e-9 * np.eye(len(sizes)))
+    errors: list[float] = (TYPICAL_ERROR * np.sqrt(np.abs(np.diag(inverse))) / sizes).tolist()
+    return errors
+
+
+def _alike(others: FloatArray, column: FloatArray) -> list[int]:
+    """The columns that contribute most to the best approximation of a column by them."""
+    weights = np.linalg.lstsq(others, column, rcond=1e-6)[0]
+    shares = np.abs(weights) * np.linalg.norm(others, axis=0)
+    order = np.argsort(-shares, kind="stable")[:_MOST_NAMES]
+    return [int(i) for i in order if shares[i] >= _LEAST_SHARE * shares.max()]

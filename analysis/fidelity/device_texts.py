@@ -9,14 +9,13 @@ from headway.analysis.fidelity.texts import COUNT, NUMBER, count, split_outside_
 
 _HEAD = re.compile(r"\d{1,9} \w+: ")
 _CONTAINERS = re.compile(r"(\d{1,9}) containers on (?:\d{1,9}\s*x )?", re.IGNORECASE)
-_TIMES = re.compile(r"(\d{1,9})\s*x\s+(?=\D)|(\d{1,9})x(?=[^\W\d]|\d{3})")
-_WORDED = re.compile(rf"({COUNT}) (?=[A-Za-z])", re.IGNORECASE)
+_TIMES = re.compile(r"^(?:(\d{1,9})\s*x\s+(?=\D)|(\d{1,9})x(?=[^\W\d]|\d{3}))")
+_WORDED = re.compile(rf"^({COUNT}) (?=[A-Za-z])", re.IGNORECASE)
 _AFTER = re.compile(r" x(\d{1,9})$")
 _LAYERS = re.compile(r"\s*\((\d{1,9}) (?:layers|blocks)\)")
 _STAGES = re.compile(r",? stages of ((?:\d{1,9}, )+\d{1,9}) (?:layers|blocks)")
 _LINK = re.compile(rf"\s*\(({NUMBER}) Mbps, ({NUMBER}) ms\)")
 _MEMORIES = re.compile(r"\s*\((\d{1,9})x(\d{1,9} ?GB)(?: \+|,) (\d{1,9})x(\d{1,9} ?GB)\)")
-_ONE_HOST = re.compile(r"\bone host\b|on one machine|emulating|two daemons|containers on", re.IGNORECASE)
 _CLIENT = r"[,;] client\b"
 _FROM_CLIENT = re.compile(r"^.* -> ")
 _ASIDES = re.compile(
@@ -55,34 +54,29 @@ class Devices:
 
     Attributes:
         parts: in the order of the text; empty where the number or the names are not known.
-        is_one_host: whether the devices are processes of one machine, which share its memory bandwidth.
         missing: what the text lacks, in one sentence; empty if nothing.
     """
 
     parts: tuple[DevicePart, ...]
-    is_one_host: bool = False
     missing: str = ""
 
 
 def devices_of(row: Row) -> Devices:
     """The devices of a row. One text for several devices is for equal ones."""
-    is_one_host = _ONE_HOST.search(row.devices) is not None
     total = row.device_count
     if total is None:
         got = f"is only {row.n_devices!r}" if row.n_devices else "is blank"
-        return Devices((), is_one_host, f"the number of devices {got}")
+        return Devices((), f"the number of devices {got}")
     if not row.devices:
-        return Devices((), is_one_host, "the devices are blank")
+        return Devices((), "the devices are blank")
     parts = _parts(row.devices, total)
     if any(_NO_NAME.fullmatch(part.name) for part in parts):
-        return Devices((), is_one_host, f"the devices {row.devices!r} are not named")
+        return Devices((), f"the devices {row.devices!r} are not named")
     number = sum(part.count for part in parts)
     # A client without layers may be one of the devices.
     if number not in (total, total - _has_client(row.devices)):
-        return Devices(
-            tuple(parts), is_one_host, f"the text names {number} of {total} devices: {row.devices!r}"
-        )
-    return Devices(tuple(parts), is_one_host)
+        return Devices(tuple(parts), f"the text names {number} of {total} devices: {row.devices!r}")
+    return Devices(tuple(parts))
 
 
 def _has_client(text: str) -> bool:
@@ -103,42 +97,30 @@ def _parts(text: str, total: int) -> list[DevicePart]:
     if total == 1:
         return [replace(_part(plain), count=1)]
     head = _HEAD.match(plain)
-    pieces = split_outside_brackets(plain[head.end() :], ",") if head else _summands(plain)
+    pieces = split_outside_brackets(plain[head.end() :] if head else plain, "," if head else r" \+ | plus ")
     parts = [_part(piece) for piece in pieces]
-    if len(parts) == 1 and not _counted(pieces[0]):
+    if len(parts) == 1 and not any(form.search(pieces[0]) for form in (_AFTER, _TIMES, _WORDED)):
         return [replace(parts[0], count=total - _has_client(text))]
     return parts
 
 
-def _summands(text: str) -> list[str]:
-    return split_outside_brackets(text, r" \+ | plus ")
-
-
 def _by_memory(name: str, groups: Sequence[str], total: int) -> list[DevicePart]:
     """Devices with two sizes of memory; those of the larger size come first where the row has fewer devices."""
-    sizes = sorted(
-        [(int(groups[1].rstrip(" GB")), int(groups[0])), (int(groups[3].rstrip(" GB")), int(groups[2]))]
+    sizes = [(int(groups[i + 1].rstrip(" GB")), int(groups[i])) for i in (0, 2)]
+    (large, first), (small, second) = sorted(sizes, reverse=True)
+    first = min(first, total)
+    parts = (
+        DevicePart(first, f"{name} {large}GB"),
+        DevicePart(min(second, total - first), f"{name} {small}GB"),
     )
-    parts, left = [], total
-    for size, number in reversed(sizes):
-        if left:
-            parts.append(DevicePart(min(number, left), f"{name} {size}GB"))
-            left -= min(number, left)
-    return parts
-
-
-def _counted(text: str) -> bool:
-    return _AFTER.search(text) is not None or any(form.match(text) for form in (_TIMES, _WORDED))
+    return [part for part in parts if part.count]
 
 
 def _part(text: str) -> DevicePart:
     """One fragment: a number, a name, and in brackets its layers or its link."""
-    number = 1
-    for form in (_TIMES, _WORDED):
-        match = form.match(text)
-        if match:
-            number, text = count(next(filter(None, match.groups()))), text[match.end() :]
-            break
+    number, before = 1, _TIMES.match(text) or _WORDED.match(text)
+    if before:
+        number, text = count(next(filter(None, before.groups()))), text[before.end() :]
     after = _AFTER.search(text)
     if after:
         number, text = int(after[1]), text[: after.start()]

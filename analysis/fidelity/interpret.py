@@ -1,23 +1,38 @@
 """The texts of a row as values, by general rules that do not depend on single rows.
 
-Each column has its module: `contexts` (phase, tokens, requests), `precisions`, `networks`, `device_texts`, `executions`
-and `other_metrics`. Names of devices and models stay texts here; their libraries look them up.
+Each column has its module: `contexts` (phase, tokens, requests), `precisions`, `networks`, `device_texts` and
+`engines`. Names of devices and models stay texts here; their libraries look them up.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headway.analysis.fidelity.contexts import Work, work_of
 from headway.analysis.fidelity.device_texts import Devices, devices_of
-from headway.analysis.fidelity.executions import Execution, execution_of
+from headway.analysis.fidelity.engines import Execution, execution_of
 from headway.analysis.fidelity.networks import Network, network
-from headway.analysis.fidelity.other_metrics import OtherQuantity, other_quantity
 from headway.analysis.fidelity.precisions import Precision, precision
+from headway.analysis.fidelity.results import FirstToken, first_token
 from headway.analysis.fidelity.rows import Row
 
 _SPLIT = re.compile(r",? ?\b(?:split \d+(?:/\d+)+|\d+/\d+)(?=\)$)")
 
-__all__ = ["Interpretation", "interpret", "missing_fields"]
+
+class MissingError(Exception):
+    """A row lacks values for a prediction; the message says which."""
+
+
+@dataclass
+class Remarks:
+    """Remarks that are collected while the world of a row is built.
+
+    Attributes:
+        notes: assumptions.
+        extrapolated: reasons why the row lies outside the calibrated range.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    extrapolated: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -32,9 +47,8 @@ class Interpretation:
         network: class, rate and delay.
         devices: fragments of text with their numbers.
         execution: parallelism and split of layers.
-        other: the further quantity that the row measures; None if none.
-        model: text that names the model, to be looked up, without remarks on its split.
-        draft: text that names the draft model of speculative decoding; empty if the row names none.
+        first_token: the time to the first token that the row measures; None if none.
+        model: text that names the model, to be looked up, without a draft model and remarks on its split.
     """
 
     work: Work
@@ -44,14 +58,12 @@ class Interpretation:
     network: Network
     devices: Devices
     execution: Execution
-    other: OtherQuantity | None
+    first_token: FirstToken | None
     model: str
-    draft: str
 
 
 def interpret(row: Row) -> Interpretation:
     """The texts of a row as values; what the texts do not state is None or empty there."""
-    model, draft = _models(row.model)
     return Interpretation(
         work=work_of(row),
         weights=precision(row.weights_precision),
@@ -60,16 +72,9 @@ def interpret(row: Row) -> Interpretation:
         network=network(row.network),
         devices=devices_of(row),
         execution=execution_of(row),
-        other=other_quantity(row),
-        model=model,
-        draft=draft,
+        first_token=first_token(row),
+        model=_SPLIT.sub("", row.model).partition(" + draft ")[0],
     )
-
-
-def _models(text: str) -> tuple[str, str]:
-    """The texts that name the model and the draft model."""
-    model, _, draft = _SPLIT.sub("", text).partition(" + draft ")
-    return model, draft
 
 
 def missing_fields(row: Row, values: Interpretation) -> list[str]:
@@ -79,13 +84,11 @@ def missing_fields(row: Row, values: Interpretation) -> list[str]:
     """
     if row.record_type not in ("", "measurement"):
         return [f"a row of type {row.record_type!r} is no run of a model"]
-    lacks = []
-    if values.work.phase is None:
-        lacks.append(f"the phase {row.phase!r} is not known" if row.phase else "the phase is blank")
-    if not row.model:
-        lacks.append("the model is blank")
-    if values.devices.missing:
-        lacks.append(values.devices.missing)
-    if values.execution.note:
-        lacks.append(values.execution.note)
-    return lacks
+    phase = f"the phase {row.phase!r} is not known" if row.phase else "the phase is blank"
+    lacks = (
+        phase if values.work.phase is None else "",
+        "" if row.model else "the model is blank",
+        values.devices.missing,
+        values.execution.note,
+    )
+    return [text for text in lacks if text]

@@ -4,9 +4,10 @@ In a world that does not change, both take equally long (`simcore.steps.makespan
 steps before the last one are not made, and graphs are kept.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -41,12 +42,8 @@ class LastStep(NamedTuple):
     received_bytes: float
 
 
-class Measure(Protocol):
-    """A function that gives the last step of a request."""
-
-    def __call__(self, world: World, prompt: int, output: int) -> LastStep:
-        """The last step of a request with a prompt and an output of so many tokens."""
-        ...
+Measure: TypeAlias = Callable[[World, int, int], LastStep]
+"""A function that gives the last step of a request with a prompt and an output of so many tokens."""
 
 
 def simulated(world: World, prompt: int, output: int) -> LastStep:

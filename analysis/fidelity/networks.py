@@ -15,7 +15,9 @@ _DELAY = re.compile(rf"(?:(RTT) )?(<|under|about)? ?{_NUMBERS} ?(ms|us)\b(?: (RT
 _INJECTED = re.compile(rf"\+ ({NUMBER}) ms (netem|sleep injected)(?: (before every .*|on \w+))?")
 _SWITCHES = re.compile(rf"({NUMBER}) MB/s inside a group, ({NUMBER}) MB/s between groups")
 _ASIDE = re.compile(r"\([^()]*(?:not published|models? \d)[^()]*\)")
-_CLASSES = {
+_CLASSES: dict[str, tuple[str | None, str]] = {
+    r"^\(?not ": (None, ""),
+    _SWITCHES.pattern: ("ethernet-1g", ""),
     r"^none$": ("none", ""),
     r"loopback|docker bridge on one host": ("loopback", ""),
     r"PCIe": ("pcie", ""),
@@ -47,7 +49,6 @@ class Network:
         uplink_bit_s: rate between two groups of devices [bit/s]; None without groups.
         injected_s: delay that was injected [s].
         injected_on: place of the injected delay as the text states it; empty for all messages.
-        is_one_host: whether all devices are processes of one machine.
         is_assumed: whether the class depends on an assumption.
         notes: assumptions and reasons, one sentence each.
     """
@@ -58,7 +59,6 @@ class Network:
     uplink_bit_s: float | None = None
     injected_s: float = 0.0
     injected_on: str = ""
-    is_one_host: bool = False
     is_assumed: bool = False
     notes: tuple[str, ...] = ()
 
@@ -82,7 +82,6 @@ def network(text: str) -> Network:
         uplink_bit_s=float(groups[2]) * 8e6 if groups else None,
         injected_s=float(injected[1]) * 1e-3 if injected else 0.0,
         injected_on=(injected[3] or "") if injected else "",
-        is_one_host=name in ("loopback", "pcie"),
         is_assumed=bool(assumption),
         notes=tuple(note for note in (assumption, doubt, remark) if note),
     )
@@ -92,10 +91,6 @@ def _class(text: str) -> tuple[str | None, str]:
     speed = _ETHERNET.search(text)
     if speed and "RDMA" not in text:
         return f"ethernet-{next(filter(None, speed.groups()))}g", ""
-    if re.match(r"\(?not ", text):
-        return None, ""
-    if _SWITCHES.search(text):
-        return "ethernet-1g", ""
     return next((named for form, named in _CLASSES.items() if re.search(form, text)), (None, ""))
 
 
@@ -130,5 +125,5 @@ def _delay(text: str, name: str | None) -> tuple[float | None, str]:
     if "+ core router" in text:
         delay *= 4
         remarks.append("a path has 4 links: to a gateway, to the core, and back")
-    is_one_way = re.search(r"per link|link latency|\bhop\b", text) is not None
+    is_one_way = re.search(r"per link|link latency|\bhop\b", text)
     return (delay if is_one_way else delay / 2), "; ".join(remarks)

@@ -2,14 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from headway.analysis.fidelity.interpret import interpret
 from headway.analysis.fidelity.known import Known
 from headway.analysis.fidelity.predict_row import measured_quantities, predicted_quantities
 from headway.analysis.fidelity.rows import Row
-from headway.simcore.world.library import DeviceEntry, Library, LinkEntry, Names, Value
+from headway.simcore.world.library import DeviceEntry, LinkEntry, Names, Value
 from headway.traces.errors import InputError, quoted
 
 
@@ -29,43 +30,37 @@ def with_device(known: Known, name: str, rows: Sequence[Row], memory_bytes: floa
     """
     if _entry_name(name) != name.casefold():
         raise InputError("--device", quoted(name), 'letters, digits and hyphens, such as "my-pc"')
-    if name in known.library.devices.entries:
+    if name in known.devices.entries:
         raise InputError("--device", quoted(name), "a name that no device of the library has")
     single = [row for row in rows if row.device_count == 1 and measured_quantities(row)]
     texts = {part.name for row in single for part in interpret(row).devices.parts}
     if len(texts) != 1:
-        got = (
-            f"rows of {' and '.join(map(quoted, sorted(texts)))}"
-            if texts
-            else "no measured row of a single device"
-        )
+        names = " and ".join(map(quoted, sorted(texts)))
+        got = f"rows of {names}" if texts else "no measured row of a single device"
         raise InputError("--device", got, "rows of one device")
     (text,) = texts
     best = min(
-        known.library.devices.entries.values(),
+        known.devices.entries.values(),
         key=lambda entry: (_distance(known, _like(entry, name, text), single), entry.name),
     )
     entry = _like(best, name, text)
     if memory_bytes is not None:
         entry = replace(entry, memory=Value(memory_bytes, "specified", "the option --memory"))
-    return _with(known, entry)
+    return replace(known, devices=Names("device", {**known.devices.entries, name: entry}))
 
 
 def _like(entry: DeviceEntry, name: str, text: str) -> DeviceEntry:
     """A new entry with the values of another one, as guesses."""
-    values = {key: Value(one.amount, "guessed", f"as {entry.name}") for key, one in entry.values.items()}
-    others = {one.name: None for one in fields(entry) if one.name.startswith("power")}
-    return replace(entry, **(values | others), name=name, title=text, also=(text,))  # type: ignore[arg-type]
-
-
-def _with(known: Known, entry: DeviceEntry) -> Known:
-    devices = {**known.library.devices.entries, entry.name: entry}
-    return Known(replace(known.library, devices=Names("device", devices)))
+    values: Any = {
+        key: None if key.startswith("power") else Value(one.amount, "guessed", f"as {entry.name}")
+        for key, one in entry.values.items()
+    }
+    return replace(entry, **values, name=name, title=text, also=(text,))
 
 
 def _distance(known: Known, entry: DeviceEntry, rows: Sequence[Row]) -> float:
     """Root of the mean square of the errors in logarithms; infinite if no row can be predicted."""
-    alone = Known(Library(Names("device", {entry.name: entry}), known.library.links, known.profiles))
+    alone = replace(known, devices=Names("device", {entry.name: entry}))
     errors = []
     for row in rows:
         predicted = predicted_quantities(row, alone)
@@ -82,14 +77,14 @@ def measured_links(rows: Sequence[Row], known: Known) -> list[LinkEntry]:
 
     A test without a round trip gives the link the delay of the shipped link with the nearest rate.
     """
-    return [_link(row, known.library.links.entries.values()) for row in rows if row.system == "iperf3"]
+    return [_link(row, known) for row in rows if row.system == "iperf3"]
 
 
-def _link(row: Row, others: Iterable[LinkEntry]) -> LinkEntry:
+def _link(row: Row, known: Known) -> LinkEntry:
     network = interpret(row).network
     assert network.rate_bit_s is not None
     rate = network.rate_bit_s / 8.0
-    near = min(others, key=lambda link: abs(math.log(link.bandwidth.amount / rate)))
+    near = min(known.links.entries.values(), key=lambda link: abs(math.log(link.bandwidth.amount / rate)))
     latency = Value(near.latency.amount, "guessed", f"as {near.name}")
     if network.delay_s is not None:
         latency = Value(network.delay_s, "measured", f"half of the shortest round trip of iperf3 in {row.id}")

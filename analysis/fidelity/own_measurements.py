@@ -6,21 +6,18 @@
   The delay is half of the shortest round trip of the sender's streams; the mean includes queues that the test fills.
 """
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from headway.analysis.fidelity.rows import Row, read_rows
+from headway.analysis.fidelity.rows import Row, rows_in
+from headway.simcore.files.importers.jsonobject import JsonObject
 from headway.simcore.world.presets import model_named
-from headway.traces.errors import InputError, quoted, reason
-from headway.traces.files import open_input, read_input
+from headway.traces.errors import InputError, quoted
+from headway.traces.files import parse_json, read_text
 
 LARGEST_FILE = 1 << 26
 """Largest file [bytes]."""
 
-_LARGEST = 1e18
 _FORM = "the output of llama-bench -o json, llama-bench -o jsonl or iperf3 -J"
 _TYPE = re.compile(
     r"(?P<model>.+?) (?:\(guessed\) )?(?P<format>all F32|B?F16|MXFP4|I?T?Q\d\w*)(?: - (?P<size>\w+).*| MoE)?"
@@ -36,92 +33,75 @@ def read_measurements(path: str | Path) -> list[Row]:
     Raises:
         InputError: the file cannot be read, or breaks its format.
     """
+    text = read_text(path, LARGEST_FILE, f"{_FORM}, or a CSV file of rows")
+    if not text.lstrip().startswith(("[", "{")):
+        return rows_in(text, str(path))
+    objects, name = _objects(text, str(path)), Path(path).stem
+    if len(objects) == 1 and not {"avg_ts", "n_gen"} & objects[0].values.keys():
+        return [_link_row(name, objects[0])]
+    return [_test_row(f"{name}-{number}", test) for number, test in enumerate(objects, 1)]
+
+
+def _objects(text: str, path: str) -> list[JsonObject]:
+    """The JSON objects of a text: of a list, of lines, or the only one."""
     try:
-        with open_input(path) as file:
-            head = file.read(1 << 12).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except (OSError, ValueError) as error:
-        raise InputError(str(path), reason(error), f"{_FORM}, or a CSV file of rows") from error
-    return read_json(path) if head[:1] in (b"[", b"{") else read_rows(path)
-
-
-def read_json(path: str | Path) -> list[Row]:
-    """The rows of an output of llama-bench or iperf3.
-
-    Raises:
-        InputError: the file cannot be read, or breaks its format.
-    """
-    objects = _objects(str(path))
-    name = Path(path).stem
-    if len(objects) == 1 and not {"avg_ts", "n_gen"} & objects[0][1].keys():
-        return [_link_row(name, *objects[0])]
-    return [_test_row(f"{name}-{number}", where, test) for number, (where, test) in enumerate(objects, 1)]
-
-
-def _objects(path: str) -> list[tuple[str, dict[str, Any]]]:
-    """The JSON objects of a file: of a list, of lines, or the only one; each with its place."""
-    content = read_input(path, LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise InputError(path, "a very large file", f"at most {LARGEST_FILE:,} bytes")
-    text = content.decode("utf-8-sig", errors="replace")
-    try:
-        document = json.loads(text)
+        document = parse_json(text, path, _FORM)
         entries = document if isinstance(document, list) else [document]
-        places = [f"{path} (entry {number})" for number in range(1, len(entries) + 1)]
-    except (ValueError, RecursionError) as error:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        places = {f"{path} (entry {number})": entry for number, entry in enumerate(entries, 1)}
+    except InputError as error:
+        lines = {f"{path}:{number}": line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
         try:
-            entries = [json.loads(line) for _, line in lines]
-        except (ValueError, RecursionError):
-            line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-            got = f"JSON that is broken or cut off ({reason(error)})"
-            raise InputError(f"{path}{line}", got, _FORM) from error
-        places = [f"{path}:{number}" for number, _ in lines]
-    if not entries:
+            places = {place: parse_json(line, path, _FORM) for place, line in lines.items()}
+        except InputError:
+            raise error from None
+    if not places:
         raise InputError(path, "no test", _FORM)
-    for place, entry in zip(places, entries, strict=True):
+    for place, entry in places.items():
         if not isinstance(entry, dict):
             raise InputError(place, quoted(entry), _FORM)
-    return list(zip(places, entries, strict=True))
+    return [JsonObject(entry, place) for place, entry in places.items() if isinstance(entry, dict)]
 
 
-def _test_row(name: str, where: str, test: Mapping[str, Any]) -> Row:
+def _test_row(name: str, test: JsonObject) -> Row:
     """One test of llama-bench."""
-    rate = _number(where, test, "avg_ts")
-    prompt, generated = (round(_number(where, test, key)) for key in ("n_prompt", "n_gen"))
-    depth = round(_number(where, test, "n_depth", 0.0))
+    rate = test.required_number("avg_ts")
+    prompt, generated = (round(test.required_number(key)) for key in ("n_prompt", "n_gen"))
+    depth = round(test.number("n_depth") or 0.0)
     if rate == 0.0 or prompt + generated == 0:
-        raise InputError(where, "a test without tokens or with the rate 0", "a test that processed tokens")
-    model = _text(where, test, "model_type")
-    backends = str(test.get("backends", ""))
-    on_cpu = not test.get("gpu_info") or backends in ("CPU", "BLAS") or test.get("n_gpu_layers") == 0
+        raise InputError(
+            test.where, "a test without tokens or with the rate 0", "a test that processed tokens"
+        )
+    values, model, backends = test.values, _text(test, "model_type"), test.text("backends")
+    on_cpu = not values.get("gpu_info") or backends in ("CPU", "BLAS") or values.get("n_gpu_layers") == 0
     form = _TYPE.fullmatch(model)
     return Row(
         id=name,
-        line=0,
         record_type="measurement",
         system="llama.cpp RPC (llama-bench)" if "RPC" in backends else "llama.cpp (llama-bench)",
-        version=f"build {test.get('build_number', '')} ({test.get('build_commit', '')})",
-        devices=_text(where, test, "cpu_info" if on_cpu else "gpu_info"),
+        devices=_text(test, "cpu_info" if on_cpu else "gpu_info"),
         # llama-bench does not list the servers of its RPC backend.
         n_devices="" if "RPC" in backends else "1",
-        model=_model(form["model"] if form else model, test.get("model_filename")),
-        weights_precision=_weights(form, _number(where, test, "model_size")),
-        kv_precision=str(test.get("type_k", "")).upper(),
+        model=_model(form["model"] if form else model, test.text("model_filename")),
+        weights_precision=_weights(form, test.required_number("model_size")),
+        kv_precision=test.text("type_k").upper(),
         network="" if "RPC" in backends else "none",
         parallelism="pipeline (layer split)" if "RPC" in backends else "single",
         # The option -pg of llama-bench gives one rate of both phases; it is not that of generated tokens.
         phase="one rate of prefill and decode" if prompt and generated else "prefill" if prompt else "decode",
-        context_or_tokens=_context(prompt, generated, depth, test.get("n_threads") if on_cpu else None),
+        context_or_tokens=_context(prompt, generated, depth, values.get("n_threads") if on_cpu else None),
         ms_per_token_total=None if prompt else 1e3 / rate,
         tokens_per_s=rate,
-        notes=f"{_number(where, test, 'model_n_params'):.0f} weights",
     )
 
 
-def _model(model: str, file: object) -> str:
+def _text(test: JsonObject, key: str) -> str:
+    return " ".join(test.required(key).split())
+
+
+def _model(model: str, file: str) -> str:
     """The text that names the model: the name of its file if that names a preset, because "llama 8B" is ambiguous."""
-    name = re.split(r"[/\\]", file)[-1] if isinstance(file, str) else ""
-    words = re.sub(r"[._](?=[A-Za-z])", " ", name.removesuffix(".gguf"))
+    name = re.split(r"[/\\]", file)[-1].removesuffix(".gguf")
+    words = re.sub(r"[._](?=[A-Za-z])", " ", name)
     return words if model_named(words) else model
 
 
@@ -143,57 +123,29 @@ def _context(prompt: int, generated: int, depth: int, threads: object) -> str:
     return f"{text}, {threads} threads" if isinstance(threads, int) else text
 
 
-def _link_row(name: str, where: str, document: Mapping[str, Any]) -> Row:
+def _link_row(name: str, document: JsonObject) -> Row:
     """The link that a test of iperf3 measured."""
-    end = document.get("end")
-    if document.get("error") or not isinstance(end, dict):
-        got = (
-            f"a test that failed: {quoted(document['error'])}" if document.get("error") else 'no object "end"'
-        )
-        raise InputError(where, got, _FORM)
-    total: dict[str, Any] = next(
-        (end[key] for key in ("sum_received", "sum") if isinstance(end.get(key), dict)), {}
-    )
-    rate = _number(f"{where} (end)", total, "bits_per_second")
+    error = document.values.get("error")
+    if error:
+        raise InputError(document.where, f"a test that failed: {quoted(error)}", _FORM)
+    if "end" not in document.values:
+        raise InputError(document.where, 'no object "end"', _FORM)
+    end = document.child("end")
+    total = end.child("sum_received" if "sum_received" in end.values else "sum")
+    rate = total.required_number("bits_per_second")
     if rate == 0.0:
-        raise InputError(where, "the rate 0", "a test that received bytes")
-    trips = [_shortest_round_trip(stream) for stream in end.get("streams") or ()]
-    known = [trip for trip in trips if trip]
-    trip = f", RTT {min(known) / 1e3:.3f} ms" if known else ""
+        raise InputError(document.where, "the rate 0", "a test that received bytes")
+    # 0 if the sender's system does not report it.
+    trips_us = filter(None, (stream.child("sender").number("min_rtt") for stream in end.items("streams")))
+    shortest_us = min(trips_us, default=None)
     return Row(
         id=name,
-        line=0,
         record_type="microbench",
         system="iperf3",
         devices="two hosts",
         n_devices="2",
         model="",
         phase="",
-        network=f"iperf3 {rate / 1e6:.6f} Mbit/s{trip}",
-        other_metric="link rate",
-        other_value=f"{rate / 1e6:.6f}",
-        other_unit="Mbit/s",
+        network=f"iperf3 {rate / 1e6:.6f} Mbit/s"
+        + (f", RTT {shortest_us / 1e3:.3f} ms" if shortest_us else ""),
     )
-
-
-def _shortest_round_trip(stream: object) -> float:
-    """The shortest round trip of a stream [us]; 0 if the sender's system does not report it."""
-    sender = stream.get("sender") if isinstance(stream, dict) else None
-    value = sender.get("min_rtt") if isinstance(sender, dict) else None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < _LARGEST else 0.0  # type: ignore[arg-type,operator]
-
-
-def _text(where: str, test: Mapping[str, Any], key: str) -> str:
-    value = test.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{where} ({key})", quoted(value), "a text")
-    return " ".join(value.split())
-
-
-def _number(where: str, test: Mapping[str, Any], key: str, default: float | None = None) -> float:
-    value = test.get(key, default)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < _LARGEST:
-        raise InputError(f"{where} ({key})", quoted(value), f"a number from 0 to below {_LARGEST:g}")
-    return float(value)

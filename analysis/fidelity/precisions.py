@@ -60,16 +60,16 @@ size of the file.
 """
 
 _GENERIC = {
-    r"q4f16_1|INT4|4-bit|native 4-bit|Q4": (4.5, "4 bits and a 16-bit scale per 32 weights"),
-    r"W4A16": (4.125, "4 bits and a 16-bit scale per 128 weights"),
-    r"8-bit|INT8": (8.5, "8 bits and a 16-bit scale per 32 weights"),
-    r"Q4K|Q4_K": (4.85, "the mixture Q4_K_M"),
-    r"Q5K?|Q5_K": (5.70, "the mixture Q5_K_M"),
-    r"Q3_K": (4.00, "the mixture Q3_K_M"),
-    r"IQ2XXS/Q2_K(?: GGUF)?": (2.34, "equal parts of blocks of IQ2_XXS and of Q2_K"),
-    r"ollama default tag": (4.85, "Q4_K_M, the format of most default tags of ollama"),
+    r"q4f16_1|INT4|4-bit|native 4-bit|Q4": 4.5,  # 4 bits and a 16-bit scale per 32 weights
+    r"W4A16": 4.125,  # 4 bits and a 16-bit scale per 128 weights
+    r"8-bit|INT8": 8.5,  # 8 bits and a 16-bit scale per 32 weights
+    r"Q4K|Q4_K": 4.85,  # the mixture Q4_K_M
+    r"Q5K?|Q5_K": 5.70,  # the mixture Q5_K_M
+    r"Q3_K": 4.00,  # the mixture Q3_K_M
+    r"IQ2XXS/Q2_K(?: GGUF)?": 2.34,  # equal parts of blocks of IQ2_XXS and of Q2_K
+    r"ollama default tag": 4.85,  # Q4_K_M, the format of most default tags of ollama
 }
-"""Texts (regular expressions) that leave the format open: the assumed bits per weight, and the assumption."""
+"""Texts (regular expressions) that leave the format open, and the assumed bits per weight."""
 
 _SIZE = re.compile(rf"\(({NUMBER}) (GiB|GB|MiB|MB)\b")
 _UNITS = {"GiB": 2.0**30, "GB": 1e9, "MiB": 2.0**20, "MB": 1e6}
@@ -83,15 +83,11 @@ class Precision:
         name: of the format; empty if it is not stated.
         bytes_per_number: mean size of a number; None if it is not known.
         total_bytes: size of all weights, where the text gives it; None otherwise.
-        note: an assumption, or the reason for a missing size.
-        is_assumed: whether `bytes_per_number` depends on an assumption.
     """
 
     name: str
     bytes_per_number: float | None
     total_bytes: float | None = None
-    note: str = ""
-    is_assumed: bool = False
 
 
 def precision(text: str) -> Precision:
@@ -101,15 +97,8 @@ def precision(text: str) -> Precision:
     name = re.split(r"\s*\(|\s+streamed", text, maxsplit=1)[0].strip()
     if re.match(r"activations|not |GGUF", name):
         name = ""
-    known = {format_.upper(): (format_, bits) for format_, bits in (_BLOCKS | _MIXTURES).items()}
-    if name.upper() in known:
-        format_, bits = known[name.upper()]
-        guess = format_.startswith("UD") and total is None
-        return Precision(
-            format_, bits / 8, total, "a typical size of such files is assumed" if guess else "", guess
-        )
-    for form, (bits, assumption) in _GENERIC.items():
-        if name and re.fullmatch(form, name, re.IGNORECASE):
-            return Precision(name, bits / 8, total, f"{name} is taken as {assumption}", True)
-    what = f"the size of a number in {text!r} is not known" if text else "the format of numbers is blank"
-    return Precision(name, None, total, what)
+    bits = (_BLOCKS | _MIXTURES).get(name.upper())
+    if bits is not None:
+        return Precision(name.upper(), bits / 8, total)
+    bits = next((bits for form, bits in _GENERIC.items() if re.fullmatch(form, name, re.IGNORECASE)), None)
+    return Precision(name, None if bits is None else bits / 8, total)

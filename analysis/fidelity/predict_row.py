@@ -1,15 +1,67 @@
-"""The prediction of a row: its texts, a scenario, and a run of it."""
+"""The predictions of rows: texts of a row, a scenario, and a run of it."""
 
-from headway.analysis.fidelity.interpret import Interpretation, interpret, missing_fields
+from collections.abc import Callable, Sequence
+
+from headway.analysis.fidelity.contexts import work_of
+from headway.analysis.fidelity.interpret import Interpretation, MissingError, interpret, missing_fields
 from headway.analysis.fidelity.known import Known
 from headway.analysis.fidelity.last_step import LastStep, Measure, predicted, simulated
-from headway.analysis.fidelity.remarks import MissingError
-from headway.analysis.fidelity.results import Prediction, Quantity, measured_values, prediction, skipped
+from headway.analysis.fidelity.results import (
+    SECONDS,
+    Prediction,
+    Quantity,
+    asked_quantities,
+    measured_values,
+    prediction,
+    skipped,
+)
 from headway.analysis.fidelity.rows import Row
 from headway.analysis.fidelity.worlds import World, world_of
+from headway.simcore.errors import RunEndedError
+from headway.traces.errors import InputError, error_text
 
 DEFAULT_CONTEXT = 64
 """Positions in the cache where a row does not state any."""
+
+_NOT_SIMULATED = {
+    "speculative": "speculative decoding is not simulated",
+    "failures": "failures at random moments are not predicted",
+    "batch": "the number of requests in flight is not stated",
+    "prefix-moved": "moving a part of a cache between nodes is not simulated",
+    "replicas": "several replicas of a model are not simulated",
+    "padded": "an engine that pads its messages to full size has no profile",
+}
+"""Flags of work that is not simulated, and the reasons."""
+
+
+def predict_rows(
+    rows: Sequence[Row], known: Known, progress: Callable[[], None] = lambda: None
+) -> list[Prediction]:
+    """The predictions of all rows, in their order. A row that fails is skipped with the reason, whatever fails."""
+    predictions: list[Prediction] = []
+    for row in rows:
+        predictions += _predict(row, known)
+        progress()
+    return predictions
+
+
+def _predict(row: Row, known: Known) -> list[Prediction]:
+    try:
+        predictions = predict_row(row, known)
+        there = {one.quantity for one in predictions}
+        others = [quantity for quantity in asked_quantities(row) if quantity not in there]
+        return predictions + [prediction(row, other, None, note=_reason(row, other)) for other in others]
+    except (InputError, RunEndedError) as error:
+        return skipped(row, [str(error)])
+    except Exception as error:  # A defect in one row must not discard the results of all others.
+        return skipped(row, [f"a defect of Headway: {error_text(error)}"])
+
+
+def _reason(row: Row, quantity: Quantity) -> str:
+    """The reason why a quantity of a predicted row has no prediction."""
+    if quantity == "ttft" and not work_of(row).prompt:
+        return "the length of the prompt is not stated"
+    return f"{quantity} is not predicted for this phase"
 
 
 def predict_row(row: Row, known: Known) -> list[Prediction]:
@@ -39,11 +91,8 @@ def predicted_quantities(row: Row, known: Known) -> dict[Quantity, float]:
 
 
 def used_names(row: Row, known: Known) -> set[tuple[str, str]]:
-    """The devices and the profile that a row's prediction uses, as kind and name; none if it cannot be predicted."""
-    try:
-        _, world = _understood(row, known)
-    except MissingError:
-        return set()
+    """The devices and the profile that the prediction of a row uses, as kind and name."""
+    _, world = _understood(row, known)
     return {("profiles", world.profile.name), *(("devices", name) for name in world.entries)}
 
 
@@ -59,41 +108,21 @@ def _understood(row: Row, known: Known) -> tuple[Interpretation, World]:
         MissingError: the row does not say enough, or its work is not simulated; an argument per reason.
     """
     values = interpret(row)
-    lacks = missing_fields(row, values) or _not_simulated(values)
+    lacks = missing_fields(row, values)
+    lacks = lacks or [text for flag, text in _NOT_SIMULATED.items() if flag in values.work.flags]
     if lacks:
         raise MissingError(*lacks)
     return values, world_of(row, values, known)
 
 
 def _quantities(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:
-    _check_context(values, world)
-    prefill = values.work.phase == "prefill"
-    return _prefill(values, world, measure) if prefill else _decode(values, world, measure)
-
-
-def _not_simulated(values: Interpretation) -> list[str]:
-    """Reasons why the work of a row is not simulated."""
-    of = {
-        "speculative": "speculative decoding is not simulated",
-        "failures": "failures at random moments are not predicted",
-        "batch": "the number of requests in flight is not stated",
-        "prefix-moved": "moving a part of a cache between nodes is not simulated",
-    }
-    lacks = [text for flag, text in of.items() if flag in values.work.flags]
-    if values.execution.kind == "replicas":
-        lacks.append("several replicas of a model are not simulated")
-    if values.execution.is_padded:
-        lacks.append("an engine that pads its messages to full size has no profile")
-    return lacks
-
-
-def _check_context(values: Interpretation, world: World) -> None:
     work = values.work
     longest = max(work.context or 0.0, float(work.depth + (work.prompt or 0)))
     if longest > world.kv_context:
         world.remarks.extrapolated.append(
             f"a context of {longest:.0f} positions, above {world.kv_context:.0f}"
         )
+    return (_prefill if work.phase == "prefill" else _decode)(values, world, measure)
 
 
 def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:
@@ -118,9 +147,11 @@ def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quan
         "bytes_received": (step.received_bytes + 1e-6) / 1024,
         "tokens_per_s": requests / between_s,
     }
-    other, work = values.other, values.work
-    if other is not None and other.quantity == "ttft" and work.prompt:
-        quantities["ttft"] = _together(measure(world, work.prompt, 1), requests) / other.unit_s
+    work = values.work
+    if values.first_token is not None and work.prompt:
+        quantities["ttft"] = (
+            _together(measure(world, work.prompt, 1), requests) / SECONDS[values.first_token.unit]
+        )
     if world.end_to_end and work.prompt and work.generated:
         whole_s = _together(measure(world, work.prompt, 1), requests) + (work.generated - 1) * between_s
         quantities["tokens_per_s"] = requests * work.generated / whole_s
@@ -151,6 +182,6 @@ def _prefill(values: Interpretation, world: World, measure: Measure) -> dict[Qua
         if work.depth:
             seconds -= measure(world, work.depth, 1).total_s
     quantities: dict[Quantity, float] = {"tokens_per_s": tokens / seconds}
-    if values.other is not None and values.other.quantity == "ttft":
-        quantities["ttft"] = seconds / values.other.unit_s
+    if values.first_token is not None:
+        quantities["ttft"] = seconds / SECONDS[values.first_token.unit]
     return quantities

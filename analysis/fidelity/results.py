@@ -1,14 +1,15 @@
-"""Predictions of rows, beside measured values where a row has them, and the file `rows.csv`."""
+"""Quantities of rows, measured and predicted, and the file `rows.csv`."""
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
-from headway.analysis.fidelity.other_metrics import other_quantity
 from headway.analysis.fidelity.rows import Row
+from headway.analysis.fidelity.texts import NUMBER, middle
 
 Quantity = Literal["total", "compute", "transfer", "bytes_sent", "bytes_received", "ttft", "tokens_per_s"]
 Status = Literal["predicted", "extrapolated", "skipped"]
@@ -20,14 +21,41 @@ COLUMNS = ("id", "system", "quantity", "measured", "predicted", "error", "status
 
 ROWS = "rows.csv"
 
-_UNITS: Mapping[Quantity, str] = {
-    "total": "ms",
-    "compute": "ms",
-    "transfer": "ms",
-    "bytes_sent": "kB",
-    "bytes_received": "kB",
-    "tokens_per_s": "tokens/s",
+_MEASURED: Mapping[Quantity, tuple[str, str]] = {
+    "total": ("ms_per_token_total", "ms"),
+    "compute": ("ms_compute", "ms"),
+    "transfer": ("ms_transfer_or_sync", "ms"),
+    "bytes_sent": ("root_sent_kB_per_token", "kB"),
+    "bytes_received": ("root_recv_kB_per_token", "kB"),
+    "tokens_per_s": ("tokens_per_s", "tokens/s"),
 }
+"""Column and unit of each quantity; the time to the first token is in other columns."""
+
+
+_FIRST_TOKEN = re.compile(
+    r"TTFT(?! by)|prefill time|prefill / generation / total|time to rebuild the KV cache"
+)
+SECONDS = {"s": 1.0, "ms": 1e-3}
+"""Further metrics that are the time to the first token, and its units."""
+
+
+class FirstToken(NamedTuple):
+    """The time to the first token of a row, or to process its prompt: in `unit`, "s" or "ms"; None if blank."""
+
+    unit: str
+    measured: float | None
+
+
+def first_token(row: Row) -> FirstToken | None:
+    """The time to the first token of a row; None if its further metric is another one, or none."""
+    unit = row.other_unit.split(";")[0].strip()
+    if unit not in SECONDS or not _FIRST_TOKEN.match(row.other_metric):
+        return None
+    # The number of the first of several metrics, or the median of several runs of one metric.
+    numbers = [float(number) for number in re.findall(NUMBER, row.other_value.split(";")[0])]
+    if not numbers:
+        return FirstToken(unit, None)
+    return FirstToken(unit, numbers[0] if "/" in row.other_metric else middle(numbers))
 
 
 @dataclass(frozen=True)
@@ -67,49 +95,42 @@ class Prediction:
 
 def measured_values(row: Row) -> dict[Quantity, float]:
     """The measured quantities of a row, each in its unit."""
-    other = other_quantity(row)
-    values: dict[Quantity, float | None] = {
-        "total": row.ms_per_token_total,
-        "compute": row.ms_compute,
-        "transfer": row.ms_transfer_or_sync,
-        "bytes_sent": row.root_sent_kB_per_token,
-        "bytes_received": row.root_recv_kB_per_token,
-        "ttft": other.measured if other is not None and other.quantity == "ttft" else None,
-        "tokens_per_s": row.tokens_per_s,
-    }
-    return {quantity: value for quantity, value in values.items() if value is not None}
+    first = first_token(row)
+    values = {quantity: getattr(row, column) for quantity, (column, _) in _MEASURED.items()}
+    values["ttft"] = None if first is None else first.measured
+    return {quantity: values[quantity] for quantity in QUANTITIES if values[quantity] is not None}
 
 
 def asked_quantities(row: Row) -> list[Quantity]:
     """The quantities that the columns of a row ask for: measured ones and its further metric; maybe none."""
-    asked: set[Quantity] = set(measured_values(row))
-    other = other_quantity(row)
-    if other is not None and other.quantity is not None:
-        asked.add(other.quantity)
-    return [quantity for quantity in QUANTITIES if quantity in asked]
+    measured, first = measured_values(row), first_token(row)
+    return [one for one in QUANTITIES if one in measured or (one == "ttft" and first is not None)]
 
 
 def prediction(
-    row: Row, quantity: Quantity, value: float, *, extrapolated: str = "", note: str = ""
+    row: Row, quantity: Quantity, value: float | None, *, extrapolated: str = "", note: str = ""
 ) -> Prediction:
     """A prediction of a quantity of a row.
 
     Args:
         row: the row.
         quantity: the quantity.
-        value: in the unit `unit_of(row, quantity)`; kB are rounded down here, as in the logs of distributed-llama.
+        value: in the unit of the quantity, which is the row's own for the time to the first token, else seconds; kB are
+            rounded down here, as in the logs of distributed-llama. None: the quantity is skipped.
         extrapolated: the value of the row that lies outside the calibrated range, in a sentence; empty if none does.
-        note: assumptions.
+        note: assumptions, or the reason why the quantity is skipped. That of a time to the first token gets its unit.
     """
-    unit = unit_of(row, quantity)
+    first = first_token(row)
+    unit = _MEASURED[quantity][1] if quantity != "ttft" else "s" if first is None else first.unit
+    notes = (f"in {unit}" if quantity == "ttft" else "", extrapolated, note)
     return Prediction(
         row.id,
         row.system,
         quantity,
         measured_values(row).get(quantity),
-        float(math.floor(value)) if unit == "kB" else value,
-        "extrapolated" if extrapolated else "predicted",
-        _note(quantity, unit, (extrapolated, note)),
+        float(math.floor(value)) if value is not None and unit == "kB" else value,
+        "skipped" if value is None else "extrapolated" if extrapolated else "predicted",
+        "; ".join(filter(None, notes)),
         unit,
     )
 
@@ -117,28 +138,7 @@ def prediction(
 def skipped(row: Row, reasons: Sequence[str]) -> list[Prediction]:
     """Every quantity that a row asks for, without a prediction; the total if it asks for none."""
     quantities: list[Quantity] = asked_quantities(row) or ["total"]
-    return [skipped_quantity(row, quantity, reasons) for quantity in quantities]
-
-
-def skipped_quantity(row: Row, quantity: Quantity, reasons: Sequence[str]) -> Prediction:
-    """A quantity of a row without a prediction."""
-    unit = unit_of(row, quantity)
-    measured = measured_values(row).get(quantity)
-    note = _note(quantity, unit, reasons)
-    return Prediction(row.id, row.system, quantity, measured, None, "skipped", note, unit)
-
-
-def _note(quantity: Quantity, unit: str, parts: Sequence[str]) -> str:
-    """The parts of a note that are not empty; that of a time to the first token begins with its unit."""
-    return "; ".join(part for part in (f"in {unit}" if quantity == "ttft" else "", *parts) if part)
-
-
-def unit_of(row: Row, quantity: Quantity) -> str:
-    """The unit of a quantity of a row; of the time to the first token it is the row's own, else seconds."""
-    if quantity != "ttft":
-        return _UNITS[quantity]
-    other = other_quantity(row)
-    return other.unit if other is not None and other.quantity == "ttft" else "s"
+    return [prediction(row, quantity, None, note="; ".join(reasons)) for quantity in quantities]
 
 
 def write_rows(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -147,9 +147,6 @@ def write_rows(path: Path, predictions: Iterable[Prediction]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for one in predictions:
-            numbers = [_text(value) for value in (one.measured, one.predicted, one.error)]
+            values = (one.measured, one.predicted, one.error)
+            numbers = ["" if value is None else f"{value:.10g}" for value in values]
             writer.writerow([one.id, one.system, one.quantity, *numbers, one.status, one.note])
-
-
-def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"

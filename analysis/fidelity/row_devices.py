@@ -1,11 +1,13 @@
-"""The devices of a row, as entries of the library and as they are in a scenario."""
+"""The devices of a row: entries of the library, devices of a scenario, and the blocks that each of them holds."""
 
 import re
 from collections.abc import Sequence
 
-from headway.analysis.fidelity.interpret import Interpretation
-from headway.analysis.fidelity.remarks import MissingError, Remarks
-from headway.simcore import Device
+import numpy as np
+
+from headway.analysis.fidelity.engines import Engine
+from headway.analysis.fidelity.interpret import Interpretation, MissingError, Remarks
+from headway.simcore import BlockTable, Device, IntArray, ModelSpec
 from headway.simcore.world.library import DeviceEntry, Library
 
 _ENOUGH_BYTES = 1e15
@@ -73,3 +75,69 @@ def _share(values: Interpretation, entry: DeviceEntry) -> float:
     threads, board = values.work.threads, entry.name.startswith(("raspberry", "turing"))
     share = min(1.0, TWO_OF_FOUR_CORES * threads) if board and threads else 1.0
     return share * (TABLES if re.search("IQ|UD-Q3", values.weights.name) else 1.0)
+
+
+ALIKE = 1.5
+"""Devices whose rates differ by less than this factor have equally many layers, unless llama.cpp places them."""
+
+
+def even_parts(blocks: BlockTable, devices: int) -> IntArray:
+    """Heads and shards spread evenly over devices; all else on the first one, shape (blocks,)."""
+    placement = np.zeros(len(blocks), dtype=np.int64)
+    heads = blocks.heads.shape[1]
+    placement[blocks.heads] = np.arange(heads) * devices // heads
+    placement[blocks.shards] = np.arange(blocks.shards.shape[1])
+    return placement
+
+
+def consecutive_layers(
+    values: Interpretation,
+    engine: Engine,
+    entries: Sequence[DeviceEntry],
+    blocks: BlockTable,
+    model: ModelSpec,
+) -> IntArray:
+    """Consecutive layers on each device, shape (blocks,). The first device, the source, has the embedding.
+
+    Layers are split as the row states, or else as the engine does it.
+    """
+    devices = len(entries)
+    order = [*range(1, devices), 0] if engine.source_last else list(range(devices))
+    split = _stated_layers(values, devices)
+    if split is None and engine.fastest_first:
+        split = _fastest_first(entries, model)
+    if split is None:
+        rates = [entry.memory_bandwidth.amount for entry in entries]
+        by_memory = engine.source_last or max(rates) > ALIKE * min(rates)
+        split = [entry.memory.amount if by_memory else 1.0 for entry in entries]
+    ends = np.cumsum([split[device] for device in order])
+    counts = np.diff(np.round(blocks.layers * ends / ends[-1]).astype(int), prepend=0)
+    placement = np.zeros(len(blocks), dtype=np.int64)
+    inside = (blocks.layer >= 0) & (blocks.layer < blocks.layers)
+    placement[inside] = np.repeat(order, counts)[blocks.layer[inside]]
+    if blocks.lm_head is not None:
+        placement[blocks.lm_head] = 0 if engine.output == "source" else placement[blocks.ffn[-1]]
+    return placement
+
+
+def _stated_layers(values: Interpretation, devices: int) -> list[float] | None:
+    """The split of the layers that the row states, by device; None if it states none."""
+    own = [part.layers for part in values.devices.parts for _ in range(part.count)]
+    if all(own) and len(own) == devices:
+        return [float(one or 0) for one in own]
+    stated = values.execution.split or values.execution.shares
+    return [float(share) for share in stated] if len(stated) == devices else None
+
+
+def _fastest_first(entries: Sequence[DeviceEntry], model: ModelSpec) -> list[float]:
+    """Layers of each device: the fastest gets as many as fit into its memory, then the next; each has at least one."""
+    layer_bytes = model.weight_bytes / model.layers
+    layers, left = [1.0] * len(entries), model.layers - len(entries)
+    for device in sorted(range(len(entries)), key=lambda i: -entries[i].memory_bandwidth.amount):
+        more = max(0, min(left, int(entries[device].memory.amount // layer_bytes) - 1))
+        layers[device] += more
+        left -= more
+    if left > 0:  # What fits nowhere is read from disk, by all in proportion to their memory.
+        total = sum(entry.memory.amount for entry in entries)
+        layers = [n + left * entry.memory.amount / total for n, entry in zip(layers, entries, strict=True)]
+    return layers

@@ -2,24 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from itertools import zip_longest
 
-from headway.analysis.fidelity.interpret import Interpretation
+from headway.analysis.fidelity.interpret import Interpretation, Remarks
 from headway.analysis.fidelity.networks import Network
-from headway.analysis.fidelity.remarks import Remarks
 from headway.analysis.fidelity.rows import Row
 from headway.simcore import Cluster, Device, Link
 from headway.simcore.world.library import Library, LinkEntry
 from headway.simcore.world.link import Medium
 from headway.traces import Trace
-
-
-class _Path(NamedTuple):
-    """Rate [bytes/s], one-way delay [s] and time per message [s] between two devices."""
-
-    rate: float
-    delay_s: float
-    overhead_s: float
 
 
 def cluster_of_row(
@@ -36,10 +27,10 @@ def cluster_of_row(
     elif net.is_assumed:
         remarks.extrapolated.extend(net.notes)
     remarks.notes.extend(note for note in net.notes if note not in remarks.extrapolated)
-    path = _path(net, entry)
+    rate, delay_s = _rate_and_delay(net, entry)
     switches = ("switch", "far switch") if net.uplink_bit_s is not None else ("switch",)
-    media = (Medium(name="air", bandwidth=Trace.constant(path.rate)),) if entry.shared else ()
-    links = list(_links(values, devices, path, switches, is_shared=entry.shared))
+    media = (Medium(name="air", bandwidth=Trace.constant(rate)),) if entry.shared else ()
+    links = _links(values, devices, switches, entry, rate, delay_s)
     if net.uplink_bit_s is not None:
         uplink = Trace.constant(net.uplink_bit_s / 8)
         links.append(Link(name="uplink", ends=("switch", "far switch"), bandwidth=uplink))
@@ -70,37 +61,33 @@ def _entry(row: Row, net: Network, library: Library) -> LinkEntry | None:
     return known or library.links.named(row.network) or library.links.named(net.name)
 
 
-def _path(net: Network, entry: LinkEntry) -> _Path:
-    """The stated values, and those of the library for others; a nominal rate of Ethernet is no stated one."""
+def _rate_and_delay(net: Network, entry: LinkEntry) -> tuple[float, float]:
+    """Rate [bytes/s] and one-way delay [s] between two devices: as stated, else of the library.
+
+    A nominal rate of Ethernet is no stated one.
+    """
     is_nominal = entry.name == net.name and net.name.startswith("ethernet") and net.uplink_bit_s is None
     rate = entry.bandwidth.amount if net.rate_bit_s is None or is_nominal else net.rate_bit_s / 8
-    delay_s = entry.latency.amount if net.delay_s is None else net.delay_s
-    return _Path(rate, delay_s, entry.overhead.amount if entry.overhead else 0.0)
+    return rate, entry.latency.amount if net.delay_s is None else net.delay_s
 
 
 def _links(
-    values: Interpretation,
-    devices: Sequence[Device],
-    path: _Path,
-    switches: Sequence[str],
-    *,
-    is_shared: bool,
-) -> list[Link]:
+    values: Interpretation, devices: Sequence[Device], switches: Sequence[str], entry: LinkEntry, rate: float,
+    delay_s: float,
+) -> list[Link]:  # fmt: skip
     """A link from each device to its switch, with half of the delay; a device may have a rate and delay of its own."""
-    own = [part for part in values.devices.parts for _ in range(part.count)]
+    parts = [part for part in values.devices.parts for _ in range(part.count)]
     links = []
-    for number, device in enumerate(devices):
-        part = own[number] if number < len(own) else None
-        rate = part.rate_bit_s / 8 if part and part.rate_bit_s else path.rate
-        delay_s = part.delay_s if part and part.delay_s is not None else path.delay_s / 2
+    for number, (device, part) in enumerate(zip_longest(devices, parts[: len(devices)])):
+        own_rate = part.rate_bit_s / 8 if part and part.rate_bit_s else rate
         links.append(
             Link(
                 name=f"to {device.name}",
                 ends=(device.name, switches[number * len(switches) // len(devices)]),
-                bandwidth=None if is_shared and rate == path.rate else Trace.constant(rate),
-                latency_s=delay_s,
-                overhead_s=path.overhead_s / 2,
-                medium="air" if is_shared else None,
+                bandwidth=None if entry.shared and own_rate == rate else Trace.constant(own_rate),
+                latency_s=part.delay_s if part and part.delay_s is not None else delay_s / 2,
+                overhead_s=entry.overhead.amount / 2 if entry.overhead else 0.0,
+                medium="air" if entry.shared else None,
             )
         )
     return links

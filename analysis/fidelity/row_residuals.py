@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from headway.analysis.fidelity.known import DEVICE_QUANTITIES, PROFILE_QUANTITIES, Known, Parameter
+from headway.analysis.fidelity.known import QUANTITIES, Known, Parameter
 from headway.analysis.fidelity.predict_row import measured_quantities, predicted_quantities, used_names
 from headway.analysis.fidelity.results import Quantity
 from headway.analysis.fidelity.rows import Row
@@ -51,8 +51,12 @@ class RowResiduals:
     def parameters(self) -> list[Parameter]:
         """All parameters of the devices and engines of the rows."""
         names = sorted({name for of_row in self._names for name in of_row})
-        quantities = {"devices": DEVICE_QUANTITIES, "profiles": PROFILE_QUANTITIES}
-        return [Parameter(kind, name, quantity) for kind, name in names for quantity in quantities[kind]]
+        return [
+            Parameter(kind, name, quantity)
+            for kind, name in names
+            for quantity, of in QUANTITIES.items()
+            if of == kind
+        ]
 
     def residuals(self, values: Mapping[Parameter, float]) -> FloatArray:
         """Logarithms of predicted over measured, shape (size,)."""

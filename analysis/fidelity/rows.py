@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from headway.traces.errors import InputError, quoted, reason
-from headway.traces.files import read_input
+from headway.traces.files import read_text
 
 LARGEST_FILE = 1 << 24
 """Largest file [bytes]."""
@@ -37,7 +38,7 @@ class Row:
     """One measurement, or one question without measured numbers.
 
     Attributes:
-        line: number of its first line in the file.
+        line: number of its first line in the file; 0 without a CSV file.
         n_devices: text of the number of devices; `device_count` is the number where it is clear.
         ms_per_token_total: time per token [ms].
         ms_compute: part of it in which the root computes [ms].
@@ -51,14 +52,11 @@ class Row:
     """
 
     id: str
-    line: int
     system: str
     devices: str
     model: str
     phase: str
     record_type: str = ""
-    source: str = ""
-    source_kind: str = ""
     version: str = ""
     n_devices: str = ""
     weights_precision: str = ""
@@ -67,19 +65,16 @@ class Row:
     network: str = ""
     parallelism: str = ""
     context_or_tokens: str = ""
-    memory: str = ""
     other_metric: str = ""
     other_value: str = ""
     other_unit: str = ""
-    trust: str = ""
-    role: str = ""
-    notes: str = ""
     ms_per_token_total: float | None = None
     ms_compute: float | None = None
     ms_transfer_or_sync: float | None = None
     root_sent_kB_per_token: float | None = None  # noqa: N815 (the name of the column)
     root_recv_kB_per_token: float | None = None  # noqa: N815
     tokens_per_s: float | None = None
+    line: int = 0
 
     @property
     def device_count(self) -> int | None:
@@ -91,7 +86,7 @@ class Row:
 NUMBERS = tuple(field.name for field in fields(Row) if field.type == float | None)
 """Columns of measured numbers."""
 
-_TEXTS = tuple(field.name for field in fields(Row) if field.name not in (*NUMBERS, "line"))
+_COLUMNS = tuple(field.name for field in fields(Row) if field.name != "line")
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -100,10 +95,15 @@ def read_rows(path: str | Path) -> list[Row]:
     Raises:
         InputError: the file cannot be read, lacks a required column, has no or damaged rows, or repeats an id.
     """
-    table = _table(str(path), _text(path))
+    return rows_in(read_text(path, LARGEST_FILE, _FORM), str(path))
+
+
+def rows_in(text: str, path: str) -> list[Row]:
+    """The rows in the text of a file; exceptions as those of `read_rows`."""
+    table = _table(path, text)
     line, header = next(table, (0, []))
     if not line:
-        raise InputError(str(path), "an empty file", _FORM)
+        raise InputError(path, "an empty file", _FORM)
     columns = _columns(f"{path}:{line}", header)
     rows: list[Row] = []
     lines: dict[str, int] = {}
@@ -122,22 +122,8 @@ def read_rows(path: str | Path) -> list[Row]:
         lines[row.id] = line
         rows.append(row)
     if not rows:
-        raise InputError(str(path), "a header without rows", "at least one row")
+        raise InputError(path, "a header without rows", "at least one row")
     return rows
-
-
-def _text(path: str | Path) -> str:
-    try:
-        content = read_input(path, LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(str(path), reason(error), _FORM) from error
-    if len(content) > LARGEST_FILE:
-        raise InputError(str(path), "a very large file", f"at most {LARGEST_FILE:,} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}", "bytes that are not UTF-8", "text in UTF-8") from error
 
 
 def _table(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -162,7 +148,7 @@ def _columns(where: str, header: Sequence[str]) -> dict[str, int]:
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         raise InputError(where, f"a header without {', '.join(missing)}", _FORM)
-    known = [name for name in (*_TEXTS, *NUMBERS) if name in names]
+    known = [name for name in _COLUMNS if name in names]
     twice = next((name for name in known if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(where, f"two columns {twice}", "unique names of columns")
@@ -172,9 +158,10 @@ def _columns(where: str, header: Sequence[str]) -> dict[str, int]:
 def _row(where: str, line: int, cells: dict[str, str]) -> Row:
     if not cells["id"]:
         raise InputError(where, "a row without id", "a unique id in every row")
-    numbers = {name: _number(f"{where} ({name})", cells[name]) for name in NUMBERS if name in cells}
-    texts = {name: cells[name] for name in _TEXTS if name in cells}
-    return Row(line=line, **texts, **numbers)  # type: ignore[arg-type]
+    values: dict[str, Any] = {
+        name: _number(f"{where} ({name})", text) if name in NUMBERS else text for name, text in cells.items()
+    }
+    return Row(line=line, **values)
 
 
 def _number(where: str, text: str) -> float | None:

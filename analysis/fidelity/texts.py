@@ -30,11 +30,5 @@ def middle(values: Sequence[float]) -> float:
 
 def split_outside_brackets(text: str, separator: str) -> list[str]:
     """The parts between separators (a regular expression) that are not inside round brackets, without blanks."""
-    parts, start, depth = [], 0, 0
-    matches = {match.start(): match for match in re.finditer(separator, text)}
-    for index, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if index in matches and depth == 0 and index >= start:
-            parts.append(text[start:index].strip())
-            start = matches[index].end()
-    return [part for part in (*parts, text[start:].strip()) if part]
+    parts = re.split(rf"(?:{separator})(?![^()]*\))", text)
+    return [part.strip() for part in parts if part.strip()]

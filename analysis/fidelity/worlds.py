@@ -7,12 +7,10 @@ engine profiles. Nothing is fitted to a single row.
 from dataclasses import dataclass, field, replace
 
 from headway.analysis.fidelity.engines import engine_of
-from headway.analysis.fidelity.interpret import Interpretation
+from headway.analysis.fidelity.interpret import Interpretation, MissingError, Remarks
 from headway.analysis.fidelity.known import Known
-from headway.analysis.fidelity.remarks import MissingError, Remarks
-from headway.analysis.fidelity.row_devices import devices_of_row, entries_of
+from headway.analysis.fidelity.row_devices import consecutive_layers, devices_of_row, entries_of, even_parts
 from headway.analysis.fidelity.row_network import cluster_of_row, with_injected_delay
-from headway.analysis.fidelity.row_placement import consecutive_layers, even_parts
 from headway.analysis.fidelity.rows import Row
 from headway.simcore import (
     Cluster,
@@ -96,9 +94,9 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
         MissingError: the row does not say enough.
     """
     remarks, engine = Remarks(), engine_of(row, values.execution, values.network.name)
-    used, library = known.profiles[engine.profile], known.library
+    used = known.profiles[engine.profile]
     model = _model(values, used, remarks)
-    entries = entries_of(values, library, remarks)
+    entries = entries_of(values, known, remarks)
     if engine.note:
         remarks.notes.append(engine.note)
     if used.quality == "guessed" and len(entries) > 1:
@@ -107,19 +105,20 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
     if swap:
         remarks.extrapolated.append("no row calibrates reading weights from disk")
     devices = devices_of_row(values, entries)
-    plain = cluster_of_row(row, values, devices, library, remarks)
+    plain = cluster_of_row(row, values, devices, known, remarks)
     names = {device.name: entry.name for device, entry in zip(devices, entries, strict=True)}
     cost = _cost(values, used, model, len(entries))
     blocks = block_table(cost.model, ffn_shards=cost.ffn_shards)
-    is_layered = isinstance(used.execution, Pipeline)
+    pattern, placement = used.execution, even_parts(blocks, len(entries))
+    if isinstance(pattern, Pipeline):
+        pattern = replace(pattern, micro_batch=values.execution.micro_batch or pattern.micro_batch)
+        placement = consecutive_layers(values, engine, entries, blocks, cost.model)
     return World(
         profile=used,
         cluster=with_injected_delay(used.applied(plain, names), values.network),
         cost=cost,
-        execution=_pattern(values, used),
-        placement=consecutive_layers(values, engine, entries, blocks, cost.model)
-        if is_layered
-        else even_parts(blocks, len(entries)),
+        execution=pattern,
+        placement=placement,
         entries=tuple(entry.name for entry in entries),
         kv_context=min(entry.kv_context or SHORT_CONTEXT for entry in entries),
         swap=swap,
@@ -145,13 +144,6 @@ def _model(values: Interpretation, used: Profile, remarks: Remarks) -> ModelSpec
         )
     kv = values.kv.bytes_per_number or used.bytes_per_kv or 2.0
     return replace(entry.model, bytes_per_weight=size, bytes_per_kv=kv, bytes_per_activation=2.0)
-
-
-def _pattern(values: Interpretation, used: Profile) -> Named:
-    """The execution pattern of the engine, with the row's size of a micro-batch."""
-    if isinstance(used.execution, Pipeline) and values.execution.micro_batch:
-        return replace(used.execution, micro_batch=values.execution.micro_batch)
-    return used.execution
 
 
 def _cost(values: Interpretation, used: Profile, model: ModelSpec, devices: int) -> DecodeCost:

@@ -8,21 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headway.analysis.figures.layout import (
-    COLOURS,
-    PAGE,
-    Size,
-    add_legend,
-    finish,
-    label_below,
-    label_left,
-    lettered,
-    new_figure,
-    note,
-    panels,
-    policies_in,
-    shortened,
-)
+from headway.analysis.figures import layout
 from headway.analysis.figures.style import literal, looks
 from headway.analysis.formatting import byte_unit
 
@@ -30,7 +16,7 @@ _MOST_LINES = 8
 """Most lines per panel: more are hard to distinguish."""
 
 
-def memory_figure(devices: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
+def memory_figure(devices: pd.DataFrame, tokens: pd.DataFrame, size: layout.Size = layout.PAGE) -> Figure:
     """Memory of the model on each device over time, a panel per run; crosses mark tokens with swapped bytes.
 
     Up to eight devices are lines; more devices are rows of a heat map.
@@ -44,22 +30,22 @@ def memory_figure(devices: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE
     runs = rows.drop_duplicates("run").set_index("run")["policy"] if len(rows) else pd.Series(dtype=str)
     names = list(dict.fromkeys(rows["device"]))
     unit_bytes, unit = byte_unit(float(rows["held_bytes"].max()) if len(rows) else 1.0)
-    with lettered(size):
+    with layout.lettered(size):
         if rows.empty:
             return _empty(size, "no token")
         if len(names) > _MOST_LINES:
             return _memory_maps(rows, runs, names, (unit_bytes, unit), size)
         height = 0.26 * size.width_in
-        figure, axes = panels(size, list(runs), height, legend=names, sharey=True)
+        figure, axes = layout.panels(size, list(runs), height, legend=names, sharey=True)
         lines: dict[str, Any] = {}
         for panel, run in zip(axes, runs.index, strict=True):
             lines |= _memory_lines(panel, rows[rows["run"] == run], names, unit_bytes)
         # After drawing: the panels share their scale, and an earlier limit would disable autoscaling.
         axes[0].set_ylim(bottom=0.0)
-        label_below(axes, "Simulated time [s]")
-        label_left(axes, f"Held [{unit}]")
-        add_legend(figure, size, [lines[name] for name in names], names)
-    return finish(figure, size)
+        layout.label_below(axes, "Simulated time [s]")
+        layout.label_left(axes, f"Held [{unit}]")
+        layout.add_legend(figure, size, [lines[name] for name in names], names)
+    return layout.finish(figure, size)
 
 
 def _memory_lines(axes: Axes, rows: pd.DataFrame, names: list[str], unit_bytes: float) -> dict[str, Any]:
@@ -79,10 +65,10 @@ def _memory_lines(axes: Axes, rows: pd.DataFrame, names: list[str], unit_bytes: 
 
 
 def _memory_maps(
-    rows: pd.DataFrame, runs: "pd.Series[str]", names: list[str], unit: tuple[float, str], size: Size
+    rows: pd.DataFrame, runs: "pd.Series[str]", names: list[str], unit: tuple[float, str], size: layout.Size
 ) -> Figure:
     height = max(1.0, 0.75 * size.line_in * len(names))
-    figure, axes = panels(size, list(runs), height, sharey=True)
+    figure, axes = layout.panels(size, list(runs), height, sharey=True)
     most = float(rows["held_bytes"].max()) / unit[0]
     image = None
     for panel, run in zip(axes, runs.index, strict=True):
@@ -94,20 +80,20 @@ def _memory_maps(
             table.to_numpy() / unit[0],
             aspect="auto",
             interpolation="nearest",
-            cmap=COLOURS,
+            cmap=layout.COLOURS,
             vmin=0.0,
             vmax=most,
         )
-        panel.set_yticks(range(len(names)), [literal(shortened(name, 18)) for name in names])
+        panel.set_yticks(range(len(names)), [literal(layout.shortened(name, 18)) for name in names])
         panel.grid(visible=False)
-    label_below(axes, "Tokens, one after another")
+    layout.label_below(axes, "Tokens, one after another")
     if image is not None:
         figure.colorbar(image, ax=axes, label=f"Held by the model [{unit[1]}]", fraction=0.04)
-    return finish(figure, size)
+    return layout.finish(figure, size)
 
 
 def utilisation_figure(
-    devices: pd.DataFrame, links: pd.DataFrame, ends_s: "pd.Series[float]", size: Size = PAGE
+    devices: pd.DataFrame, links: pd.DataFrame, ends_s: "pd.Series[float]", size: layout.Size = layout.PAGE
 ) -> Figure:
     """Heat map of utilisation by policy: the share of time in which a device or link was busy.
 
@@ -122,24 +108,23 @@ def utilisation_figure(
     directions = links.assign(link=links["from_device"] + " → " + links["to_device"])
     places = ((devices, "device", "Devices"), (directions, "link", "Links"))
     present = {*devices["policy"].unique(), *links["policy"].unique()}
-    policies = [policy for policy in policies_in(devices["policy"], links["policy"]) if policy in present]
+    policies = [
+        policy for policy in layout.policies_in(devices["policy"], links["policy"]) if policy in present
+    ]
     tables = {title: _shares(rows, place, policies, ends_s) for rows, place, title in places if len(rows)}
-    with lettered(size):
+    with layout.lettered(size):
         if not tables:
             return _empty(size, "no activity")
         heights = [max(2, len(table)) for table in tables.values()]
         longest = max(len(str(name)) for table in tables.values() for name in table.columns)
-        figure = new_figure(size, size.line_in * (sum(heights) + 6 + 0.25 * longest))
+        figure = layout.new_figure(size, size.line_in * (sum(heights) + 6 + 0.25 * longest))
         grid = figure.subplots(len(tables), 1, squeeze=False, sharex=True, height_ratios=heights)
         for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
-            draw_map(axes, table, _percents(table), size, (0.0, 1.0))
+            texts = [[f"{100.0 * value:.0f}" for value in row] for row in table.to_numpy()]
+            draw_map(axes, table, texts, size, (0.0, 1.0))
             axes.set_title(f"{title}: utilisation [%]", loc="left")
         grid.flat[-1].tick_params(axis="x", labelbottom=True)
-    return finish(figure, size)
-
-
-def _percents(table: pd.DataFrame) -> list[list[str]]:
-    return [[f"{100.0 * value:.0f}" for value in row] for row in table.to_numpy()]
+    return layout.finish(figure, size)
 
 
 def _shares(rows: pd.DataFrame, place: str, policies: list[str], ends_s: "pd.Series[float]") -> pd.DataFrame:
@@ -151,23 +136,23 @@ def _shares(rows: pd.DataFrame, place: str, policies: list[str], ends_s: "pd.Ser
 
 
 def draw_map(
-    axes: Axes, table: pd.DataFrame, texts: list[list[str]], size: Size, ends: tuple[float, float]
+    axes: Axes, table: pd.DataFrame, texts: list[list[str]], size: layout.Size, ends: tuple[float, float]
 ) -> Any:
     """Draw a heat map, with a text in each cell if there is room."""
     image = axes.imshow(
         table.to_numpy(dtype=np.float64),
         aspect="auto",
         interpolation="nearest",
-        cmap=COLOURS,
+        cmap=layout.COLOURS,
         vmin=ends[0],
         vmax=ends[1],
     )
-    columns = [literal(shortened(str(name), 22)) for name in table.columns]
+    columns = [literal(layout.shortened(str(name), 22)) for name in table.columns]
     every = math.ceil(len(columns) * size.font_pt / (40.0 * size.width_in))
     crowded = sum(len(name) + 1 for name in columns[::every]) * size.font_pt / 100 > 0.85 * size.width_in
     turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
     axes.set_xticks(range(0, len(columns), every), columns[::every], **turned)
-    axes.set_yticks(range(len(table)), [literal(shortened(str(name), 38)) for name in table.index])
+    axes.set_yticks(range(len(table)), [literal(layout.shortened(str(name), 38)) for name in table.index])
     axes.grid(visible=False)
     longest = max((len(text) for row in texts for text in row), default=0)
     if longest * size.font_pt / 100 * table.shape[1] > size.width_in:
@@ -180,7 +165,7 @@ def draw_map(
     return image
 
 
-def _empty(size: Size, text: str) -> Figure:
-    figure = new_figure(size, 0.3 * size.width_in)
-    note(figure.subplots(), text)
-    return finish(figure, size)
+def _empty(size: layout.Size, text: str) -> Figure:
+    figure = layout.new_figure(size, 0.3 * size.width_in)
+    layout.note(figure.subplots(), text)
+    return layout.finish(figure, size)

@@ -12,19 +12,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from headway.analysis.figures.layout import (
-    PAGE,
-    Size,
-    add_legend,
-    finish,
-    label_below,
-    label_left,
-    lettered,
-    new_figure,
-    note,
-    panels,
-    thinned,
-)
+from headway.analysis.figures import layout
 from headway.analysis.figures.style import PALETTE, looks
 from headway.analysis.formatting import byte_unit
 
@@ -33,7 +21,11 @@ _HEAD = re.compile(r"L(\d+)\.head(\d+)")
 
 
 def placement_figure(
-    placements: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE, *, first: Sequence[str] = ()
+    placements: pd.DataFrame,
+    tokens: pd.DataFrame,
+    size: layout.Size = layout.PAGE,
+    *,
+    first: Sequence[str] = (),
 ) -> Figure:
     """Device of each head by token: a panel per run, a row per head, the first layer on top.
 
@@ -47,12 +39,12 @@ def placement_figure(
     heads = placements[placements["block"].str.fullmatch(_HEAD)]
     runs = heads.drop_duplicates("run").set_index("run")["policy"]
     devices = [*first, *sorted(set(heads["device"]).difference(first), key=_natural)]
-    with lettered(size):
+    with layout.lettered(size):
         if heads.empty:
-            figure = new_figure(size, 0.3 * size.width_in)
-            note(figure.subplots(), "no head was placed")
-            return finish(figure, size)
-        figure, axes = panels(size, list(runs), 0.28 * size.width_in, legend=devices, sharey=True)
+            figure = layout.new_figure(size, 0.3 * size.width_in)
+            layout.note(figure.subplots(), "no head was placed")
+            return layout.finish(figure, size)
+        figure, axes = layout.panels(size, list(runs), 0.28 * size.width_in, legend=devices, sharey=True)
         colours = device_colours(len(devices))
         for panel, run in zip(axes, runs.index, strict=True):
             table = _device_numbers(heads[heads["run"] == run], tokens[tokens["run"] == run], devices)
@@ -65,10 +57,10 @@ def placement_figure(
                 vmax=len(devices) - 0.5,
             )
             panel.grid(visible=False)
-        label_below(axes, "Tokens, one after another")
-        label_left(axes, "Heads, layer by layer")
-        add_legend(figure, size, [Patch(color=colour) for colour in colours], devices)
-    return finish(figure, size)
+        layout.label_below(axes, "Tokens, one after another")
+        layout.label_left(axes, "Heads, layer by layer")
+        layout.add_legend(figure, size, [Patch(color=colour) for colour in colours], devices)
+    return layout.finish(figure, size)
 
 
 def device_colours(count: int) -> list[tuple[float, float, float]]:
@@ -92,7 +84,9 @@ def _device_numbers(heads: pd.DataFrame, tokens: pd.DataFrame, devices: list[str
     return numbers
 
 
-def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size = PAGE) -> Figure:
+def migration_figure(
+    migrations: pd.DataFrame, policies: list[str], size: layout.Size = layout.PAGE
+) -> Figure:
     """Cumulative bytes moved between devices over time, a line per policy.
 
     Args:
@@ -101,12 +95,14 @@ def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size =
         size: width and font size.
     """
     unit_bytes, unit = byte_unit(_most(migrations))
-    with lettered(size):
-        figure = new_figure(size, 0.42 * size.width_in + size.line_in * (1 + math.ceil(len(policies) / 3)))
+    with layout.lettered(size):
+        figure = layout.new_figure(
+            size, 0.42 * size.width_in + size.line_in * (1 + math.ceil(len(policies) / 3))
+        )
         axes = figure.subplots()
         if migrations.empty:
-            note(axes, "no block moved")
-            return finish(figure, size)
+            layout.note(axes, "no block moved")
+            return layout.finish(figure, size)
         lines, names = [], []
         last_s = float((migrations["start_s"] + migrations["duration_s"]).max())
         for policy, look in looks(policies).items():
@@ -116,8 +112,8 @@ def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size =
                 ordered = rows.assign(end_s=rows["start_s"] + rows["duration_s"]).sort_values(
                     "end_s", kind="stable"
                 )
-                x = thinned(ordered["end_s"].to_numpy(), _MOST_STEPS)
-                y = thinned(ordered["size_bytes"].cumsum().to_numpy(), _MOST_STEPS) / unit_bytes
+                x = layout.thinned(ordered["end_s"].to_numpy(), _MOST_STEPS)
+                y = layout.thinned(ordered["size_bytes"].cumsum().to_numpy(), _MOST_STEPS) / unit_bytes
                 x, y = np.concatenate([[0.0], x, [last_s]]), np.concatenate([[0.0], y, y[-1:]])
                 (line,) = axes.plot(x, y, drawstyle="steps-post", **look)
             if line is None:
@@ -127,8 +123,8 @@ def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size =
         axes.set_xlabel("Simulated time [s]")
         axes.set_ylabel(f"Moved [{unit}]")
         axes.set_ylim(bottom=0.0)
-        add_legend(figure, size, lines, names)
-    return finish(figure, size)
+        layout.add_legend(figure, size, lines, names)
+    return layout.finish(figure, size)
 
 
 def _most(migrations: pd.DataFrame) -> float:

@@ -19,34 +19,32 @@ def ratios(runs: pd.DataFrame, to: str = OURS) -> pd.DataFrame:
     return runs.assign(ratio=done.to_numpy() / reference.reindex(index).to_numpy())
 
 
-def cell(values: "pd.Series[float]", shown: Callable[[Interval], str]) -> str:
+def cell(values: "pd.Series[float]", form: Callable[[Interval], str]) -> str:
     """The median of the finite values with its interval, and their number if some are missing."""
     present = values[np.isfinite(values)]
     if present.empty:
         return f"none of {len(values)}"
     count = "" if len(present) == len(values) else f", {len(present)} of {len(values)}"
-    return f"{shown(median_interval(present))}{count}"
+    return f"{form(median_interval(present))}{count}"
 
 
-def percent(interval: Interval) -> str:
-    """An interval as a percentage."""
-    value, low, high = (f"{100.0 * part + 0.0:.1f}" for part in (interval.value, interval.low, interval.high))
-    return f"{value} % ({low}–{high})"
+def _form(
+    decimals: int, *, factor: float = 1.0, over: float = 1.0, unit: str = ""
+) -> Callable[[Interval], str]:
+    """A function that gives the text of an interval, times a factor over a divisor."""
+
+    def text(interval: Interval) -> str:
+        ends = (interval.value, interval.low, interval.high)
+        value, low, high = (f"{factor * end / over + 0.0:.{decimals}f}" for end in ends)
+        return f"{value}{unit} ({low}–{high})"
+
+    return text
 
 
-def times(interval: Interval) -> str:
-    """An interval as a factor."""
-    return f"{interval.value:.2f} ({interval.low:.2f}–{interval.high:.2f})"
-
-
-def megabytes(interval: Interval) -> str:
-    """An interval in 10^6 bytes."""
-    return f"{interval.value / 1e6:.1f} ({interval.low / 1e6:.1f}–{interval.high / 1e6:.1f})"
-
-
-def gigabytes(interval: Interval) -> str:
-    """An interval in 10^9 bytes."""
-    return f"{interval.value / 1e9:.2f} ({interval.low / 1e9:.2f}–{interval.high / 1e9:.2f})"
+percent = _form(1, factor=100.0, unit=" %")
+times = _form(2)
+megabytes = _form(1, over=1e6)
+gigabytes = _form(2, over=1e9)
 
 
 def times_plain(value: float) -> str:

@@ -1,17 +1,14 @@
 """Results of the experiments as figures. Each policy has one colour and line style in all figures."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from headway.analysis.figures.axes import log_ticks
+from headway.analysis.figures.style import PALETTE, styled
 from headway.analysis.paper.cells import OURS, ratios
 from headway.analysis.paper.experiments import POLICIES, shard_variant
 from headway.analysis.paper.placements import SLOWEST
@@ -32,7 +29,7 @@ def small(tables: Tables) -> dict[str, Figure]:
     gaps = decision_gaps(tables.decisions)
     totals = ratios(tables.runs, BEST)
     totals["gap"] = totals["ratio"] - 1.0
-    with _style():
+    with styled():
         figure = Figure(figsize=(9.0, 4.8), layout="constrained")
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
         for axes, rows, title in ((left, gaps, "Each decision"), (right, totals, "Whole run")):
@@ -68,7 +65,7 @@ def sensitivity(tables: Tables) -> dict[str, Figure]:
 
 
 def _over_tokens(tokens: pd.DataFrame, column: str, unit: float, label: str, *, log: bool) -> Figure:
-    with _style():
+    with styled():
         figure = Figure(figsize=(7.5, 4.8), layout="constrained")
         axes = figure.subplots()
         for policy in _CURVES:
@@ -80,7 +77,7 @@ def _over_tokens(tokens: pd.DataFrame, column: str, unit: float, label: str, *, 
         axes.set_xlim(0, max(1, int(tokens["token"].max())))
         if log:
             axes.set_yscale("log")
-            _plain_ticks(axes.yaxis)
+            log_ticks(axes.yaxis, 1.0, 10.0)
         else:
             axes.set_ylim(bottom=0.0)
         figure.legend(loc="outside right upper", frameon=False, handlelength=3.2)
@@ -89,7 +86,7 @@ def _over_tokens(tokens: pd.DataFrame, column: str, unit: float, label: str, *, 
 
 def _distribution(tokens: pd.DataFrame) -> Figure:
     shares = np.linspace(0.0, 1.0, 201)
-    with _style():
+    with styled():
         figure = Figure(figsize=(7.5, 4.8), layout="constrained")
         axes = figure.subplots()
         for policy in _CURVES:
@@ -97,7 +94,7 @@ def _distribution(tokens: pd.DataFrame) -> Figure:
             if len(delays):
                 axes.plot(np.quantile(delays, shares), shares, label=policy, **_look(policy))
         axes.set_xscale("log")
-        _plain_ticks(axes.xaxis)
+        log_ticks(axes.xaxis, 1.0, 10.0)
         axes.set_xlabel("Delay of a token [s]")
         axes.set_ylabel("Share of tokens, all worlds")
         axes.set_ylim(0.0, 1.01)
@@ -108,7 +105,7 @@ def _distribution(tokens: pd.DataFrame) -> Figure:
 def _speedup(totals: pd.DataFrame) -> Figure:
     """Delay ratios to `resource-aware`, one dot per world."""
     others = [policy for policy in ORDER if policy != OURS]
-    with _style():
+    with styled():
         figure = Figure(figsize=(8.0, 4.2), layout="constrained")
         axes = figure.subplots()
         axes.axvspan(*_CLAIMED_SPEEDUP, color="0.88", zorder=0)
@@ -120,7 +117,7 @@ def _speedup(totals: pd.DataFrame) -> Figure:
             if len(ratio):
                 axes.plot([np.median(ratio)] * 2, [row - 0.35, row + 0.35], color="black", linewidth=1.6)
         axes.set_xscale("log")
-        _plain_ticks(axes.xaxis)
+        log_ticks(axes.xaxis, 1.0, 10.0)
         axes.set_yticks(range(len(others)), others)
         axes.invert_yaxis()
         axes.set_xlabel("Total delay over that of resource-aware (dot: world, bar: median, grey: 9–10)")
@@ -130,7 +127,7 @@ def _speedup(totals: pd.DataFrame) -> Figure:
 def _assumptions(totals: pd.DataFrame) -> Figure:
     compared = ("static", "galaxy", "edgeshard", "slowest-device")
     variants = list(dict.fromkeys(totals["variant"]))
-    with _style():
+    with styled():
         figure = Figure(figsize=(8.5, 5.4), layout="constrained")
         axes = figure.subplots()
         axes.axvspan(*_CLAIMED_SPEEDUP, color="0.88", zorder=0)
@@ -151,7 +148,7 @@ def _assumptions(totals: pd.DataFrame) -> Figure:
             ).any():
                 axes.text(1.05, row, "no world in which both completed", va="center", color="0.4")
         axes.set_xscale("log")
-        _plain_ticks(axes.xaxis)
+        log_ticks(axes.xaxis, 1.0, 10.0)
         axes.set_yticks(range(len(variants)), variants)
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.set_xlabel("Total delay over that of resource-aware (grey: the paper's 9–10)")
@@ -164,7 +161,7 @@ def _sharding(runs: pd.DataFrame) -> Figure:
     done = runs["delay_s"].where(runs["status"] == "complete")
     rows = runs.assign(speedup=runs["alone_s"] / done, bound=runs["alone_s"] / runs["bound_s"])
     shards = (1, 4, 16)
-    with _style():
+    with styled():
         figure = Figure(figsize=(8.0, 3.9), layout="constrained")
         for axes, sharded in zip(figure.subplots(1, 2, sharey=True), (False, True), strict=True):
             variants = [shard_variant(count, sharded) for count in shards]
@@ -196,13 +193,12 @@ def _dots(axes: Axes, rows: pd.DataFrame, group: str, value: str) -> None:
     """Medians with intervals, one row per policy and one colour per group."""
     groups = list(dict.fromkeys(rows[group]))
     present = [policy for policy in ORDER if policy in set(rows["policy"])]
-    colours = sns.color_palette("colorblind")
     for number, name in enumerate(groups):
         here = rows[rows[group] == name]
         intervals = {
             row: _interval(here[value][here["policy"] == policy]) for row, policy in enumerate(present)
         }
-        _bars(axes, intervals, (number - (len(groups) - 1) / 2) * 0.22, name, colours[number])
+        _bars(axes, intervals, (number - (len(groups) - 1) / 2) * 0.22, name, PALETTE[number])
     axes.set_yticks(range(len(present)), present)
     axes.set_ylim(len(present) - 0.5, -0.5)
 
@@ -224,26 +220,8 @@ def _interval(values: "pd.Series[float]") -> Interval | None:
 def _look(policy: str) -> dict[str, Any]:
     number = (OURS, *(choice.label for choice in POLICIES if choice.label != OURS)).index(policy)
     wide = 2.4 if policy == OURS else 1.5
-    palette = sns.color_palette("colorblind")
     return {
-        "color": palette[number % len(palette)],
+        "color": PALETTE[number % len(PALETTE)],
         "linestyle": _DASHES[number % len(_DASHES)],
         "linewidth": wide,
     }
-
-
-def _plain_ticks(axis: Any) -> None:
-    """Plain numbers at 1, 2, 5, 10, ... on a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
-    plain: Callable[[float, int | None], str] = lambda value, _: f"{value:,.10g}"  # noqa: E731
-    axis.set_major_formatter(FuncFormatter(plain))
-    axis.set_minor_formatter(NullFormatter())
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        look: dict[Any, Any] = dict(sns.axes_style("whitegrid"))
-        mpl.rcParams.update(look | {"axes.edgecolor": "0.4", "grid.color": "0.9"})
-        yield

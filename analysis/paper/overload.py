@@ -60,12 +60,12 @@ def tables(results: Tables) -> dict[str, pd.DataFrame]:
     """Delay ratios to `resource-aware`, their maxima, the parts of the delay, and infeasible decisions."""
     compared = ratios(results.runs)
 
-    def table(shown: Callable[["pd.Series[float]"], str]) -> pd.DataFrame:
+    def table(form: Callable[["pd.Series[float]"], str]) -> pd.DataFrame:
         by_world = compared.groupby("variant", sort=False)
         return pd.DataFrame(
             [
                 {"world": variant}
-                | {one.label: shown(rows["ratio"][rows["policy"] == one.label]) for one in POLICIES[1:]}
+                | {one.label: form(rows["ratio"][rows["policy"] == one.label]) for one in POLICIES[1:]}
                 for variant, rows in by_world
             ]
         )

@@ -82,19 +82,20 @@ def write(experiment: Experiment, results: Tables, folder: Path) -> Written:
     Raises:
         InputError: the folder cannot be written.
     """
-    shown = {name: markdown(table) for name, table in TABLES[experiment](results).items()}
-    drawn = FIGURES[experiment](results) if experiment in FIGURES else {}
+    texts = {name: markdown(table) for name, table in TABLES[experiment](results).items()}
+    pictures = FIGURES[experiment](results) if experiment in FIGURES else {}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for table in fields(Tables):
             frame = getattr(results, table.name)
             if len(frame):
-                _write_table(frame, folder / f"{experiment}-{table.name}.parquet")
-        for name, text in shown.items():
+                target = folder / f"{experiment}-{table.name}.parquet"
+                pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), target)
+        for name, text in texts.items():
             (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8", newline="\n")
-        for name, figure in drawn.items():
+        for name, figure in pictures.items():
             save_figure(figure, folder, name)
-    return Written(shown, tuple(drawn))
+    return Written(texts, tuple(pictures))
 
 
 def fill(page: Path, written: Sequence[Written], results: Path) -> None:
@@ -109,8 +110,8 @@ def fill(page: Path, written: Sequence[Written], results: Path) -> None:
         InputError: the page cannot be read or written, or lacks a region for a table.
     """
     text = read(page)
-    shown = {name: table for part in written for name, table in part.tables.items()}
-    missing = sorted(set(shown) - regions(text))
+    texts = {name: table for part in written for name, table in part.tables.items()}
+    missing = sorted(set(texts) - regions(text))
     if missing:
         raise InputError(
             str(page),
@@ -120,7 +121,7 @@ def fill(page: Path, written: Sequence[Written], results: Path) -> None:
 
     def filled(match: "re.Match[str]") -> str:
         name = match["name"]
-        return f"{match['begin']}\n{shown[name]}\n\n{match['end']}" if name in shown else match[0]
+        return f"{match['begin']}\n{texts[name]}\n\n{match['end']}" if name in texts else match[0]
 
     images = page.parent / "images"
     with writing(page):
@@ -145,7 +146,3 @@ def read(page: Path) -> str:
 def regions(text: str) -> set[str]:
     """Names of the regions of a page."""
     return {match["name"] for match in _REGION.finditer(text)}
-
-
-def _write_table(frame: pd.DataFrame, path: Path) -> None:
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)

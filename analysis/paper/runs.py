@@ -18,7 +18,7 @@ from headway.analysis.experiments.dispatch import mapped
 from headway.analysis.paper.optimality_gap import ComparedPolicy
 from headway.analysis.paper.placements import BASELINES
 from headway.analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
-from headway.simcore import Policy, PolicyChoice, Result, RunOptions, Scenario, simulate
+from headway.simcore import PolicyChoice, Result, RunOptions, Scenario, simulate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,8 @@ def run_world(task: tuple[Case, int], options: RunOptions) -> Tables:
     tokens: list[pd.DataFrame] = []
     timings: list[dict[str, Any]] = []
     for choice in case.choices:
-        compared = ComparedPolicy(_create(choice), case.compare_every)
+        policy = BASELINES[choice.name]() if choice.name in BASELINES else policies.from_choice(choice)
+        compared = ComparedPolicy(policy, case.compare_every)
         result = simulate(scenario, compared, options, run=choice.label)
         keys = {"variant": case.variant, "world": seed, "policy": choice.label}
         row = _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]}
@@ -126,10 +127,6 @@ def run_world(task: tuple[Case, int], options: RunOptions) -> Tables:
 def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-
-
-def _create(choice: PolicyChoice) -> Policy:
-    return BASELINES[choice.name]() if choice.name in BASELINES else policies.from_choice(choice)
 
 
 def _run_row(world: World, result: Result) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A cell is a median over worlds with its 95 % bootstrap interval. Runs that ended
 leaves out such worlds and shows the number of the others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ from headway.analysis.paper.cells import OURS, cell, ended, megabytes, percent, 
 from headway.analysis.paper.experiments import POLICIES, SHAPES, shard_variant
 from headway.analysis.paper.runs import Tables
 from headway.analysis.paper.worlds import World, model_bytes, work_flop
-from headway.analysis.statistics import Interval
 from headway.simcore import Kind
 
 ORDER = tuple(choice.label for choice in POLICIES)
@@ -44,8 +43,8 @@ def small(tables: Tables) -> dict[str, pd.DataFrame]:
     totals = ratios(tables.runs, BEST).assign(size=size)
     totals["gap"] = totals["ratio"] - 1.0
     return {
-        "small-decisions": _by_policy(gaps, "size", "gap", percent),
-        "small-totals": _by_policy(totals, "size", "gap", percent),
+        "small-decisions": _by_size(gaps),
+        "small-totals": _by_size(totals),
         "small-within": _within(gaps),
         "small-ended": ended(tables.runs.assign(variant=size)),
         "small-why": why(tables.decisions[tables.decisions["policy"] == OURS]),
@@ -134,13 +133,13 @@ def why(decisions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _by_policy(rows: pd.DataFrame, column: str, value: str, shown: Callable[[Interval], str]) -> pd.DataFrame:
-    """One row per policy, one column per value of `column`."""
-    columns = list(dict.fromkeys(rows[column]))
+def _by_size(rows: pd.DataFrame) -> pd.DataFrame:
+    """Gaps: one row per policy, one column per size of world."""
+    sizes = list(dict.fromkeys(rows["size"]))
     return pd.DataFrame(
         [
             {"policy": policy}
-            | {name: cell(_of(rows, policy)[value][rows[column] == name], shown) for name in columns}
+            | {size: cell(_of(rows, policy)["gap"][rows["size"] == size], percent) for size in sizes}
             for policy in _present(rows)
             if policy != BEST
         ]

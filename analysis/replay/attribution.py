@@ -1,15 +1,11 @@
 """Reasons for the length of a piece of a critical path: offered rates, shares of them, and concurrent activities."""
 
-import math
-from collections.abc import Sequence
-
 from headway.analysis.replay.critical_path import Path, Piece
 from headway.analysis.replay.reasons import NEARLY, Reasons
 from headway.analysis.replay.rerun import Replay
 from headway.analysis.replay.spans import OUTSIDE, STAGES, block_names
 from headway.simcore.engine.network.network import shared_cluster
 from headway.simcore.instrument import Asked, Attempt, Compute, Message, Move
-from headway.simcore.world.airtime import CellRate
 from headway.simcore.world.blocks import Kind
 from headway.simcore.world.route import Route
 from headway.traces import Trace
@@ -188,12 +184,8 @@ def _stalled_s(route: Route, start_s: float, end_s: float) -> float:
     ):
         return 0.0
     while now_s < end_s:
-        until_s = min(end_s, _next_change(route.bandwidths, now_s))
+        until_s = min(end_s, *(trace.next_change(now_s) for trace in route.bandwidths))
         if any(trace.value(now_s) == 0.0 for trace in route.bandwidths):
             total += until_s - now_s
         now_s = until_s
     return total
-
-
-def _next_change(traces: Sequence[Trace | CellRate], now_s: float) -> float:
-    return min((trace.next_change(now_s) for trace in traces), default=math.inf)

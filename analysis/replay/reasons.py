@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from headway.analysis.formatting import byte_unit, number
+from headway.traces.errors import some_of
 
 NEARLY = 0.995
 """Shares at or above this count as the whole and are not mentioned."""
@@ -50,9 +51,7 @@ class Reasons:
         """The reasons in one line."""
         parts = [*self._transfer(), *self._compute(), *self.texts]
         if self.beside:
-            names = [name for name, _ in self.beside.most_common(3)]
-            more = f" and {len(self.beside) - 3} more" if len(self.beside) > 3 else ""
-            parts.append(f"shared with {', '.join(names)}{more}")
+            parts.append(f"shared with {some_of([name for name, _ in self.beside.most_common()], 3)}")
         return "; ".join(parts)
 
     def _transfer(self) -> list[str]:

@@ -4,7 +4,6 @@ Headway stores only the tables of a run. A run is a function of scenario, policy
 record the time and place of every task, message, move and decision.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -21,8 +20,8 @@ from headway.simcore.instrument import Span, Spans
 from headway.simcore.observe import Policy
 from headway.simcore.results import Result, load_result
 from headway.simcore.scenario import PolicyChoice, Scenario
-from headway.traces.errors import InputError, one_of, quoted, reason
-from headway.traces.files import open_input
+from headway.traces.errors import InputError, one_of, quoted
+from headway.traces.files import json_object, read_text
 
 _MOST_BYTES = 100_000
 
@@ -160,11 +159,8 @@ def origin_of(path: Path) -> str | None:
     """The original path of a scenario file, from an origin file; None if this does not exist."""
     if not path.exists():
         return None
-    try:
-        with open_input(path) as file:
-            origin = json.loads(file.read(_MOST_BYTES))["scenario"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(str(path), reason(error), "the file as `headway run` wrote it") from error
+    expected = "the file as `headway run` wrote it"
+    origin = json_object(read_text(path, _MOST_BYTES, expected), str(path), expected).get("scenario")
     if not isinstance(origin, str) or not origin.isprintable():
         raise InputError(str(path), quoted(origin), "the path of a scenario")
     return origin
@@ -173,12 +169,7 @@ def origin_of(path: Path) -> str | None:
 def policy_of(folder: Path, row: Row) -> Policy:
     """The policy of a run."""
     where = f"{folder}: policy"
-    try:
-        parameters = json.loads(row["parameters"])
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(where, reason(error), "parameters as `headway run` wrote them") from error
-    if not isinstance(parameters, dict):
-        raise InputError(where, quoted(parameters), "parameters as `headway run` wrote them")
+    parameters = json_object(str(row["parameters"]), where, "parameters as `headway run` wrote them")
     return policies.from_choice(
         PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
     )

@@ -135,10 +135,10 @@ def _last_s(tokens: pd.DataFrame) -> "pd.Series[float]":
 def described(text: str) -> dict[str, Any]:
     """The keys of a YAML text; none if Headway cannot read it."""
     try:
-        found = read_value(text, "")
+        document = read_value(text, "")
     except InputError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _chosen(result: Result, document: dict[str, Any]) -> str:
@@ -170,19 +170,19 @@ def detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[str
     names = pd.Index(runs["run"].unique())
     policies = pd.Categorical(runs["policy"], categories=runs["policy"].unique())
     places = pd.DataFrame({"name": names.get_indexer(runs["run"]), "run": runs.index})
-    found = {}
+    numbered = {}
     for table, rows in tables.items():
         column = pd.Categorical(rows["run"])
         named = pd.DataFrame({"name": names.get_indexer(column.categories)[column.codes]})
         order = places.merge(named.assign(row=np.arange(len(rows))), on="name")
         numbers = order["run"].to_numpy(dtype=np.int32)
-        found[table] = (
+        numbered[table] = (
             rows.drop(columns="run")
             .take(order["row"].to_numpy())
             .reset_index(drop=True)
             .assign(run=numbers, policy=policies.take(numbers))
         )
-    if "requests" in found:
-        requests = found["requests"]
-        found["requests"] = requests.assign(ttft_s=requests["first_token_s"] - requests["arrival_s"])
-    return found
+    if "requests" in numbered:
+        requests = numbered["requests"]
+        numbered["requests"] = requests.assign(ttft_s=requests["first_token_s"] - requests["arrival_s"])
+    return numbered

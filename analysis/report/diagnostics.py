@@ -71,17 +71,17 @@ def fault_table(data: ReportData) -> ReportTable | None:
 def _each(faults: pd.DataFrame, tokens: pd.DataFrame) -> ReportTable:
     """Every fault, and the token that it hit."""
     key = ["run", "request", "token"]
-    found = faults.merge(tokens[[*key, "latency_s", "fault_s", "migration_s"]], on=key, how="left")
+    with_tokens = faults.merge(tokens[[*key, "latency_s", "fault_s", "migration_s"]], on=key, how="left")
     texts = ("Policy", "Device", "Lost")
     heads = [
         Column(name, number=name not in texts) for name in ("Policy", "Down at [s]", *texts[1:], "Token")
     ]
     heads += [Column("It took [s]"), Column("of it waiting or lost [s]"), Column("moving blocks [s]")]
     rows = []
-    for row in found.head(MOST_FAULTS).to_dict("records"):
+    for row in with_tokens.head(MOST_FAULTS).to_dict("records"):
         lost = f"{row['lost_blocks']:,} blocks" + (" with cache" if row["lost_cache"] else "")
         spent = [real(row[name]) for name in ("latency_s", "fault_s", "migration_s")]
         cells = [Cell(str(row["policy"])), real(row["time_s"]), Cell(str(row["device"])), Cell(lost)]
         rows.append([*cells, count(row["token"]), *spent])
-    more = f", the first {MOST_FAULTS} of {len(found):,}" if len(found) > MOST_FAULTS else ""
+    more = f", the first {MOST_FAULTS} of {len(with_tokens):,}" if len(with_tokens) > MOST_FAULTS else ""
     return ReportTable(f"Devices that went down{more}", heads, rows)

@@ -38,28 +38,28 @@ class ReportFigure:
     figure: Figure
 
 
-def report_figures(data: ReportData, found: Ranking, size: Size = PAGE) -> Iterator[ReportFigure]:
+def report_figures(data: ReportData, ranking: Ranking, size: Size = PAGE) -> Iterator[ReportFigure]:
     """All figures, one after another."""
-    yield from _of_policies(data, found, size)
+    yield from _of_policies(data, ranking, size)
     yield from _of_tokens(data, size)
     yield from _of_places(data, size)
 
 
-def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[ReportFigure]:
-    others = {policy: _percent(one.change) for policy, one in found.changes.items()}
+def _of_policies(data: ReportData, ranking: Ranking, size: Size) -> Iterator[ReportFigure]:
+    others = {policy: _percent(one.change) for policy, one in ranking.changes.items()}
     if others:
-        label = f"{found.metric.name} against {found.best} [%]"
+        label = f"{ranking.metric.name} against {ranking.best} [%]"
         caption = (
             "Geometric mean over worlds. The 95 % intervals hold together for all pairs of policies; one that reaches "
             "the line at 0 shows no sure difference. Long ones are cut."
         )
-        if found.worlds == 1:
+        if ranking.worlds == 1:
             caption = "One world: there is no interval."
-        title = f"How far the others are from {found.best}"
+        title = f"How far the others are from {ranking.best}"
         yield ReportFigure("differences", title, caption, figures.difference_figure(others, label, size))
     for number, axis in enumerate(data.axes):
         if len(set(data.runs[axis])) > 1:
-            table, label = relative(data, found, axis), f"{found.metric.name}, times that of the best"
+            table, label = relative(data, ranking, axis), f"{ranking.metric.name}, times that of the best"
             caption = (
                 "Geometric mean over completed worlds and the other axes. A dash: no run came to its end, or none in a "
                 "world that others completed."
@@ -159,12 +159,12 @@ def _of_places(data: ReportData, size: Size) -> Iterator[ReportFigure]:
         )
 
 
-def relative(data: ReportData, found: Ranking, axis: str) -> pd.DataFrame:
+def relative(data: ReportData, ranking: Ranking, axis: str) -> pd.DataFrame:
     """The metric of each policy over that of the best at each level of an axis: rows are policies, columns levels."""
     levels = {}
     for level, runs in data.runs.groupby(axis, sort=False):
-        logs = effects(by_world(data, found.metric.column, runs))
-        logs -= logs.min() if found.metric.lower else logs.max()
+        logs = effects(by_world(data, ranking.metric.column, runs))
+        logs -= logs.min() if ranking.metric.lower else logs.max()
         levels[f"{level:g}" if isinstance(level, float) else str(level)] = np.exp(logs)
     return pd.DataFrame(levels).reindex(list(data.policies))
 

@@ -24,8 +24,8 @@ from headway.analysis.store.tables import STORED
 from headway.simcore import load_result
 from headway.simcore.manifest import check_folder
 from headway.simcore.table_files import check_table, read_table
-from headway.traces.errors import InputError, one_of, reason
-from headway.traces.files import open_input
+from headway.traces.errors import InputError, one_of
+from headway.traces.files import read_text
 
 _MOST_BYTES = 1_000_000
 
@@ -84,9 +84,9 @@ def _of_store(store: Store, campaign: str | None) -> ReportData:
     names = sorted(path.stem for path in (store.folder / "campaigns").glob("*.parquet"))
     name = names[0] if campaign is None and len(names) == 1 else campaign
     if name not in names:
-        found = "a store of several campaigns" if campaign is None and names else repr(campaign)
+        got = "a store of several campaigns" if campaign is None and names else repr(campaign)
         raise InputError(
-            "--campaign", found if names else "a store without a campaign", one_of(str(name), names)
+            "--campaign", got if names else "a store without a campaign", one_of(str(name), names)
         )
     path = store.cases(str(name))
     return _of_campaign(
@@ -101,10 +101,7 @@ def _of_store(store: Store, campaign: str | None) -> ReportData:
 def _exported(folder: Path) -> _Batches:
     def batches(table: str, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         path = folder / f"{table}.parquet"
-        found: list[pa.RecordBatch] = []
-        if path.exists():
-            found = read_table(path, STORED[table]).select(columns).to_batches()
-        return found
+        return read_table(path, STORED[table]).select(columns).to_batches() if path.exists() else []
 
     return batches
 
@@ -184,14 +181,5 @@ def _of_runs(
 
 
 def _text(path: Path) -> str:
-    """What is in a file beside the tables; nothing if there is none."""
-    try:
-        with open_input(path) as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise InputError(str(path), reason(error), "a text written by headway") from error
-    if len(raw) > _MOST_BYTES:
-        raise InputError(str(path), f"more than {_MOST_BYTES} bytes", "a text written by headway")
-    return raw.decode("utf-8", "replace")
+    """The text of a file beside the tables; empty if there is none."""
+    return read_text(path, _MOST_BYTES, "a text written by headway") if path.exists() else ""

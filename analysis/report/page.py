@@ -41,7 +41,7 @@ def page(
     """
     import jinja2  # noqa: PLC0415
 
-    found = rank_policies(data, metric, smallest=smallest)
+    ranking = rank_policies(data, metric, smallest=smallest)
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     template = jinja2.Environment(
@@ -55,16 +55,16 @@ def page(
         js=script,
         facts=_facts(data),
         description=data.description,
-        question=_question(data, found),
-        verdict=verdict(found),
-        also=[*_also(data, found), *_mispredictions(data)],
-        comparison=comparison(found),
-        method=_method(found),
+        question=_question(data, ranking),
+        verdict=verdict(ranking),
+        also=[*_also(data, ranking), *_mispredictions(data)],
+        comparison=comparison(ranking),
+        method=_method(ranking),
         numbers=numbers(data),
-        settings=settings(data, found),
+        settings=settings(data, ranking),
         figures=[
             {"title": one.title, "caption": one.caption, "svg": inline_svg(one.figure, f"f{i}", one.title)}
-            for i, one in enumerate(report_figures(data, found) if pictures is None else pictures)
+            for i, one in enumerate(report_figures(data, ranking) if pictures is None else pictures)
         ],
         faults=fault_table(data),
         slowest=slowest_runs_table(data),
@@ -95,19 +95,19 @@ def _facts(data: ReportData) -> list[str]:
     return [*facts, span, *left_out, *missing]
 
 
-def _question(data: ReportData, found: Ranking) -> str:
+def _question(data: ReportData, ranking: Ranking) -> str:
     axes = f", with {listed(data.axes)} varied" if data.axes else ""
     if len(data.policies) == 1:
-        return f"What is the {found.metric.name} under {data.policies[0]}{axes}?"
-    least = "least" if found.metric.lower else "highest"
-    return f"Which of {listed(data.policies)} has the {least} {found.metric.name}{axes}?"
+        return f"What is the {ranking.metric.name} under {data.policies[0]}{axes}?"
+    least = "least" if ranking.metric.lower else "highest"
+    return f"Which of {listed(data.policies)} has the {least} {ranking.metric.name}{axes}?"
 
 
-def _also(data: ReportData, found: Ranking) -> list[str]:
+def _also(data: ReportData, first: Ranking) -> list[str]:
     """The verdict by the longest stall (or by the rate of tokens), where another policy is the best."""
-    other = METRICS["tokens_per_s" if found.metric.column == "tpot_max_s" else "tpot_max_s"]
-    ranking = rank_policies(data, other, smallest=found.smallest)
-    beaten = ranking.changes.get(found.best) if found.best is not None else None
+    other = METRICS["tokens_per_s" if first.metric.column == "tpot_max_s" else "tpot_max_s"]
+    ranking = rank_policies(data, other, smallest=first.smallest)
+    beaten = ranking.changes.get(first.best) if first.best is not None else None
     if beaten is None or not (beaten.verdict in ("lower", "higher") or ranking.worlds == 1):
         return []
     return [f"By the {other.name}, the answer is different: {verdict(ranking)}"]
@@ -120,13 +120,13 @@ def _mispredictions(data: ReportData) -> list[str]:
     return misprediction_notes(tables["decisions"], tables["tokens"], tables["requests"], by="policy")
 
 
-def _method(found: Ranking) -> str:
-    if found.worlds == 1:
+def _method(ranking: Ranking) -> str:
+    if ranking.worlds == 1:
         one, why = ("world", "the tokens of one run depend on each other")
-        if found.settings > 1:
+        if ranking.settings > 1:
             one, why = ("seed", "settings under one seed share its random draws")
         return f"One {one} was run, so no interval can be computed: {why}."
-    smallest = f"{100.0 * found.smallest:g} %"
+    smallest = f"{100.0 * ranking.smallest:g} %"
     return (
         "Policies are compared within a world, that is under the same seed and setting, by the ratio of their metrics; "
         "the seeds are the units. The intervals against the best are Student's, of the logarithms of the ratios, and "

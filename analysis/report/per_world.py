@@ -62,8 +62,8 @@ def effects(values: pd.DataFrame) -> "pd.Series[float]":
     beyond = there * (logs - (logs * shares).sum(axis=1, keepdims=True))
     # The normal equations, from which the worlds are eliminated.
     joint: npt.NDArray[np.float64] = np.diag((weight * there).sum(axis=0)) - there.T @ (weight * shares)
-    found = np.linalg.lstsq(joint, (weight * beyond).sum(axis=0), rcond=None)[0]
-    return pd.Series(np.where(_connected(there), found, np.nan), index=values.columns)
+    solution = np.linalg.lstsq(joint, (weight * beyond).sum(axis=0), rcond=None)[0]
+    return pd.Series(np.where(_connected(there), solution, np.nan), index=values.columns)
 
 
 def _connected(there: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

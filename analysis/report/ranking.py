@@ -125,7 +125,7 @@ def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric:
 def _changes(
     values: pd.DataFrame, done: pd.DataFrame, best: str, rankings: int, smallest: float
 ) -> dict[str, Comparison]:
-    seeds, found = values.index.get_level_values("seed").to_numpy(), {}
+    seeds, comparisons = values.index.get_level_values("seed").to_numpy(), {}
     pairs = math.comb(int(values.notna().any().sum()), 2)
     for policy in values.columns.drop(best):
         # One value per seed: the mean over the settings that both completed.
@@ -133,41 +133,45 @@ def _changes(
         if logs.size:
             change = compare_logs(logs, comparisons=pairs * rankings, smallest=smallest)
             failed = failure_verdict(*(done[[best, policy]].dropna() == 1.0).to_numpy().T)
-            found[str(policy)] = change if failed is None else replace(change, verdict=failed, needed=None)
-    return found
+            comparisons[str(policy)] = (
+                change if failed is None else replace(change, verdict=failed, needed=None)
+            )
+    return comparisons
 
 
-def verdict(found: Ranking) -> str:
+def verdict(ranking: Ranking) -> str:
     """The result of a ranking in a few sentences."""
-    name = found.metric.name
-    if found.best is None:
+    name = ranking.metric.name
+    if ranking.best is None:
         return f"No run came to its end with a {name} to compare."
-    best, others = found.best, sorted(found.changes.items(), key=lambda pair: abs(pair[1].change.value))
-    shown, more = _shown(found.levels[best], *found.unit), _failures(found) + _missing(found)
+    best, others = ranking.best, sorted(ranking.changes.items(), key=lambda pair: abs(pair[1].change.value))
+    value, more = _level_text(ranking.levels[best], *ranking.unit), _failures(ranking) + _missing(ranking)
     if not others:
         alone = (
-            "Only one policy ran" if len(found.levels) == 1 else "No two policies completed the same world"
+            "Only one policy ran" if len(ranking.levels) == 1 else "No two policies completed the same world"
         )
-        return f"{alone}, so there is nothing to compare; {best} has a {name} of {shown}.{more}"
-    if found.worlds == 1:
-        where, one = ("Under", "seed") if found.settings > 1 else ("In", "world")
-        leads = f"{where} the one {one} that was run, {_lead(found, best)}{best} has the best {name}, {shown}"
+        return f"{alone}, so there is nothing to compare; {best} has a {name} of {value}.{more}"
+    if ranking.worlds == 1:
+        where, one = ("Under", "seed") if ranking.settings > 1 else ("In", "world")
+        leads = (
+            f"{where} the one {one} that was run, {_lead(ranking, best)}{best} has the best {name}, {value}"
+        )
         against = listed([_against(p, c, interval=False) for p, c in others])
         return f"{leads}; {against}. One {one} does not show whether that holds {where.lower()} others.{more}"
     differ = [(p, c) for p, c in others if c.verdict in ("lower", "higher")]
     parts = []
     if differ:
-        leads = f"{_lead(found, best).capitalize()}{best} has the best {name}, {shown}"
+        leads = f"{_lead(ranking, best).capitalize()}{best} has the best {name}, {value}"
         parts.append(f"{leads}; {listed([_against(p, c) for p, c in differ])}.")
     if early := [(p, c) for p, c in others if c.verdict == "worse"]:
         if not differ:
-            parts.append(f"{_lead(found, best).capitalize()}{best} has the best {name}, {shown}.")
+            parts.append(f"{_lead(ranking, best).capitalize()}{best} has the best {name}, {value}.")
         names, against = listed([p for p, _ in early]), listed([_against(p, c) for p, c in early])
         parts.append(
             f"{best} completed worlds in which {names} ended early; where both completed, {against}."
         )
     if same := [p for p, c in others if c.verdict == "same"]:
-        parts.append(f"{best} and {listed(same)} differ by less than {100.0 * found.smallest:g} %.")
+        parts.append(f"{best} and {listed(same)} differ by less than {100.0 * ranking.smallest:g} %.")
     if unsure := [p for p, c in others if c.verdict == "unsure"]:
         parts.append(f"Whether {best} differs from {listed(unsure, 'or')} is unsure.")
     needed = [c.needed for _, c in others if c.needed is not None]
@@ -176,36 +180,42 @@ def verdict(found: Ranking) -> str:
     return " ".join(parts) + more
 
 
-def _lead(found: Ranking, best: str) -> str:
+def _lead(ranking: Ranking, best: str) -> str:
     """A note that the best is chosen only among the policies that completed most of their runs."""
-    shares = {p: done / total for p, (done, total) in found.complete.items() if found.levels[p] is not None}
+    shares = {
+        p: done / total for p, (done, total) in ranking.complete.items() if ranking.levels[p] is not None
+    }
     return "among those that completed most of their runs, " if min(shares.values()) < shares[best] else ""
 
 
 def _against(policy: str, comparison: Comparison, *, interval: bool = True) -> str:
-    found = comparison.change
-    if found.value == 0.0:
+    change = comparison.change
+    if change.value == 0.0:
         return f"that of {policy} is the same"
-    word = "higher" if found.value > 0.0 else "lower"
-    near, far = sorted((100.0 * abs(found.low), 100.0 * abs(found.high)))
+    word = "higher" if change.value > 0.0 else "lower"
+    near, far = sorted((100.0 * abs(change.low), 100.0 * abs(change.high)))
     ends = f" (95 % interval {number(near)} % to {number(far)} %)" if interval else ""
-    return f"that of {policy} is {number(100.0 * abs(found.value))} % {word}{ends}"
+    return f"that of {policy} is {number(100.0 * abs(change.value))} % {word}{ends}"
 
 
-def _shown(found: Interval | None, factor: float, unit: str) -> str:
-    return "nothing" if found is None else f"{number(found.value / factor)} {unit}"
+def _level_text(interval: Interval | None, factor: float, unit: str) -> str:
+    return "nothing" if interval is None else f"{number(interval.value / factor)} {unit}"
 
 
-def _failures(found: Ranking) -> str:
+def _failures(ranking: Ranking) -> str:
     early = [
-        f"{p} in {total - done:,} of {total:,}" for p, (done, total) in found.complete.items() if done < total
+        f"{p} in {total - done:,} of {total:,}"
+        for p, (done, total) in ranking.complete.items()
+        if done < total
     ]
     return (
         f" Runs that ended early: {listed(early)}; they are worse than runs that completed." if early else ""
     )
 
 
-def _missing(found: Ranking) -> str:
-    if not found.missing:
+def _missing(ranking: Ranking) -> str:
+    if not ranking.missing:
         return ""
-    return f" Of the campaign, {found.missing:,} {'run is' if found.missing == 1 else 'runs are'} missing."
+    return (
+        f" Of the campaign, {ranking.missing:,} {'run is' if ranking.missing == 1 else 'runs are'} missing."
+    )

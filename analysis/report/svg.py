@@ -44,11 +44,11 @@ def inline_svg(figure: Figure, name: str, title: str) -> str:
 
 def _own_ids(text: str, name: str) -> str:
     """The same with ids that are unique in the page; of identical parts, only the first has an id."""
-    seen: set[str] = set()
+    ids: set[str] = set()
 
     def own(match: re.Match[str]) -> str:
-        first = match[1] not in seen
-        seen.add(match[1])
+        first = match[1] not in ids
+        ids.add(match[1])
         return f'id="{name}-{match[1]}"' if first else ""
 
     text = _ID.sub(own, text)

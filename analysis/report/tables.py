@@ -12,7 +12,7 @@ from headway.analysis.report.data import ReportData, described
 from headway.analysis.report.per_world import level
 from headway.analysis.report.ranking import Ranking, rank_policies
 from headway.analysis.statistics import Comparison, Interval
-from headway.analysis.statistics.metrics import shown_metrics
+from headway.analysis.statistics.metrics import table_metrics
 
 MOST_RUNS = 200
 """Most rows of the table of runs; the results have all."""
@@ -50,24 +50,24 @@ class ReportTable:
     rows: Sequence[Sequence[Cell]]
 
 
-def comparison(found: Ranking) -> ReportTable:
+def comparison(ranking: Ranking) -> ReportTable:
     """Every policy against the best."""
-    several = found.worlds > 1
-    factor, unit = found.unit
+    several = ranking.worlds > 1
+    factor, unit = ranking.unit
     heads = [
         Column("Policy", number=False),
-        Column(_head(found.metric.short, unit)),
+        Column(_head(ranking.metric.short, unit)),
         Column("Against the best"),
     ]
     heads += [Column("Seeds needed")] if several else []
     heads += [Column("Completed"), Column("Verdict", number=False)]
     rows = []
-    for policy, one in found.levels.items():
-        done, total = found.complete[policy]
-        cells = [Cell(policy), _level(one, factor), *_change(found.changes.get(policy), several=several)]
+    for policy, one in ranking.levels.items():
+        done, total = ranking.complete[policy]
+        cells = [Cell(policy), _level(one, factor), *_change(ranking.changes.get(policy), several=several)]
         share = Cell(f"{done:,} of {total:,}", str(done / total))
-        rows.append([*cells, share, Cell(found.verdict_on(policy))])
-    return ReportTable(f"Policies by {found.metric.name}", heads, rows)
+        rows.append([*cells, share, Cell(ranking.verdict_on(policy))])
+    return ReportTable(f"Policies by {ranking.metric.name}", heads, rows)
 
 
 def numbers(data: ReportData) -> ReportTable:
@@ -77,15 +77,15 @@ def numbers(data: ReportData) -> ReportTable:
     size = byte_unit(float(runs["peak_bytes"].max()) if runs["peak_bytes"].notna().any() else 1.0)
     units = {"peak_bytes": size} | {f"tpot_{p}_s": _tpot_unit(data) for p in ("p50", "p95", "p99", "max")}
     columns = {}
-    for metric in shown_metrics(runs):
+    for metric in table_metrics(runs):
         factor, unit = units.get(metric.column, (1.0, metric.unit))
         columns[metric.column] = (_head(metric.short, unit), factor)
     columns["infeasible_decisions"] = ("Infeasible", 1.0)
     rows = []
     for policy in data.policies:
         here = done[done["policy"] == policy]
-        found = [_level(level(here[column], here["seed"]), scale) for column, (_, scale) in columns.items()]
-        rows.append([Cell(policy), *found])
+        cells = [_level(level(here[column], here["seed"]), scale) for column, (_, scale) in columns.items()]
+        rows.append([Cell(policy), *cells])
     heads = [Column("Policy", number=False), *(Column(name) for name, _ in columns.values())]
     title = "Means over completed runs, with a 95 % interval each where several seeds ran"
     return ReportTable(title, heads, rows)
@@ -100,17 +100,17 @@ def _tpot_unit(data: ReportData) -> tuple[float, str]:
     return time_unit(done.groupby("policy")["tpot_p50_s"].mean().dropna())
 
 
-def settings(data: ReportData, found: Ranking) -> ReportTable | None:
+def settings(data: ReportData, ranking: Ranking) -> ReportTable | None:
     """The best policy in each combination of levels, and those that are not surely worse."""
     if not data.axes or len(data.settings) < 2:
         return None
     heads = [Column(name, number=is_numeric(data.runs[name])) for name in data.axes]
-    factor, unit = found.unit
-    heads += [Column("Best", number=False), Column(_head(found.metric.short, unit))]
+    factor, unit = ranking.unit
+    heads += [Column("Best", number=False), Column(_head(ranking.metric.short, unit))]
     heads += [Column("Same or unsure", number=False), Column("Completed")]
     rows = []
     for labels, runs in data.runs.groupby(list(data.axes), sort=False):
-        here = rank_policies(data, found.metric, runs, smallest=found.smallest)
+        here = rank_policies(data, ranking.metric, runs, smallest=ranking.smallest)
         close = [p for p, c in here.changes.items() if c.verdict in ("same", "unsure")]
         done, total = (sum(count[i] for count in here.complete.values()) for i in (0, 1))
         best = None if here.best is None else here.levels[here.best]
@@ -155,7 +155,7 @@ def runs_table(data: ReportData) -> ReportTable | None:
 def scenario_tables(text: str) -> list[ReportTable]:
     """The model, devices and links of a scenario file, as written there."""
     document = described(text)
-    found = []
+    tables = []
     rest = {
         key: value
         for key, value in document.items()
@@ -163,19 +163,19 @@ def scenario_tables(text: str) -> list[ReportTable]:
     }
     if rest:
         rows = [[Cell(str(key)), Cell(written(value))] for key, value in rest.items()]
-        found.append(
+        tables.append(
             ReportTable(
                 "Model, workload and rules",
                 [Column("Key", number=False), Column("Value", number=False)],
                 rows,
             )
         )
-    found += [
+    tables += [
         _entries(section.capitalize(), document[section])
         for section in ("devices", "links")
         if isinstance(document.get(section), dict)
     ]
-    return found
+    return tables
 
 
 def written(value: object) -> str:
@@ -211,18 +211,20 @@ def _change(comparison: Comparison | None, *, several: bool) -> Iterator[Cell]:
     if comparison is None:
         yield from (Cell("–"),) * (2 if several else 1)
         return
-    found = comparison.change
-    small = f"{percent(found.low)} to {percent(found.high)}" if found.count > 1 else ""
-    yield Cell(percent(found.value), str(found.value), small)
+    change = comparison.change
+    small = f"{percent(change.low)} to {percent(change.high)}" if change.count > 1 else ""
+    yield Cell(percent(change.value), str(change.value), small)
     if several:
         yield count(comparison.needed)
 
 
-def _level(found: Interval | None, factor: float = 1.0) -> Cell:
-    if found is None:
+def _level(interval: Interval | None, factor: float = 1.0) -> Cell:
+    if interval is None:
         return Cell("–")
-    small = f"{number(found.low / factor)} to {number(found.high / factor)}" if found.count > 1 else ""
-    return Cell(number(found.value / factor), str(found.value), small)
+    small = (
+        f"{number(interval.low / factor)} to {number(interval.high / factor)}" if interval.count > 1 else ""
+    )
+    return Cell(number(interval.value / factor), str(interval.value), small)
 
 
 def real(value: float) -> Cell:

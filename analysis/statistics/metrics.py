@@ -88,7 +88,7 @@ _REQUESTS = (
 )
 
 
-def shown_metrics(runs: pd.DataFrame) -> tuple[Metric, ...]:
+def table_metrics(runs: pd.DataFrame) -> tuple[Metric, ...]:
     """The metrics that tables show and comparisons count.
 
     With one request per run, its TTFT is also every percentile of TTFT, and its end-to-end latency follows from the

@@ -99,7 +99,7 @@ def manifest_of(part: Path) -> Manifest:
     try:
         return read_manifest(part)
     except FileNotFoundError as error:
-        raise damage_error(part / MANIFEST, "a missing file") from error
+        raise damage_error(part / MANIFEST, "no such file") from error
     except InputError as error:
         raise damage_error(part / MANIFEST, error.got) from error
 

@@ -49,17 +49,17 @@ def damages(store: Store) -> list[Damage]:
         InputError: the store cannot be read.
     """
     missing = [store.folder / name for name in (JOURNAL, PARTS) if not (store.folder / name).is_dir()]
-    found = [Damage(path, {path: "no such folder"}) for path in missing]
+    damage = [Damage(path, {path: "no such folder"}) for path in missing]
     with reading(store.folder):
         # Read the journal first: a writer may fold entries meanwhile, and the new part then lists them.
         entries = _parts(store.folder / JOURNAL)
         in_journal = [_damage_of(entry) for entry in entries]
         done = _parts(store.folder / PARTS)
         folded = parts.folded(entries, (manifest for part in done if (manifest := _manifest_of(part))))
-        found += [one for one in in_journal if one.path.name not in folded]
-        found += map(_damage_of, done)
-        found += map(_damage_of_cases, sorted((store.folder / CAMPAIGNS).glob("*.parquet")))
-    return [one for one in found if one.files]
+        damage += [one for one in in_journal if one.path.name not in folded]
+        damage += map(_damage_of, done)
+        damage += map(_damage_of_cases, sorted((store.folder / CAMPAIGNS).glob("*.parquet")))
+    return [one for one in damage if one.files]
 
 
 def repair(store: Store) -> list[Damage]:
@@ -72,15 +72,15 @@ def repair(store: Store) -> list[Damage]:
         InputError: another process writes to the store, or the store cannot be written.
     """
     with writing(store.folder), locked(store.folder):
-        found = damages(store)
-        for name in (*FOLDERS, DAMAGED) if found else ():
+        damage = damages(store)
+        for name in (*FOLDERS, DAMAGED) if damage else ():
             (store.folder / name).mkdir(exist_ok=True)
-        for one in found:
+        for one in damage:
             if one.path.parent.name in (JOURNAL, PARTS):
                 _replace(one, store.folder)
             elif one.path.parent.name == CAMPAIGNS:
                 one.path.replace(store.folder / DAMAGED / one.path.name)
-        return found
+        return damage
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from headway.analysis.statistics import (
     failure_verdict,
     mean_interval,
 )
-from headway.analysis.statistics.metrics import METRICS, RANKED, Metric, shown_metrics
+from headway.analysis.statistics.metrics import METRICS, RANKED, Metric, table_metrics
 
 NO_VALUE = "-"
 """The verdict where a metric is missing, such as TPOT of a run with one token."""
@@ -46,7 +46,7 @@ def differences(
     other = "policy" if by == "variant" else "variant"
     reference = runs[by].iloc[0]
     bases = {label: rows.set_index("seed") for label, rows in runs[runs[by] == reference].groupby(other)}
-    shown = shown_metrics(runs)
+    compared = table_metrics(runs)
     rows: list[dict[str, Any]] = []
     comparable: list[tuple[dict[str, Any], npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
     for (label, within), changed in runs[runs[by] != reference].groupby([by, other], sort=False):
@@ -57,7 +57,7 @@ def differences(
         about = {by: label, other: within, "against": reference}
         never = "" if done[1].any() else ended(after)
         end = {"pairs": int(both.sum()), "worlds": len(before), "needed": np.nan}
-        for metric in shown:
+        for metric in compared:
             # More migrations or memory of a run that ended early are neither good nor bad.
             by_failure = failed if metric.column in RANKED else None
             verdict = never or by_failure or NO_VALUE
@@ -69,24 +69,24 @@ def differences(
             if first.size and np.isfinite([first, second]).all():
                 comparable.append((rows[-1], first, second))
     for row, first, second in comparable:
-        found = compare(first, second, comparisons=len(comparable), smallest=smallest, exact=exact)
-        columns = _columns(METRICS[row["metric"]], found)
+        comparison = compare(first, second, comparisons=len(comparable), smallest=smallest, exact=exact)
+        columns = _columns(METRICS[row["metric"]], comparison)
         row.update(
             columns if row["verdict"] == NO_VALUE else columns | {"verdict": row["verdict"], "needed": np.nan}
         )
     return pd.DataFrame(rows)
 
 
-def _columns(metric: Metric, found: Comparison) -> dict[str, Any]:
+def _columns(metric: Metric, comparison: Comparison) -> dict[str, Any]:
     words = {"lower": metric.words[0], "higher": metric.words[1]}
-    change = found.change
+    change = comparison.change
     return {
         "change": change.value,
         "low": change.low if change.count > 1 else np.nan,
         "high": change.high if change.count > 1 else np.nan,
-        "relative": found.relative,
-        "verdict": words.get(found.verdict, found.verdict),
-        "needed": np.nan if found.needed is None else float(found.needed),
+        "relative": comparison.relative,
+        "verdict": words.get(comparison.verdict, comparison.verdict),
+        "needed": np.nan if comparison.needed is None else float(comparison.needed),
     }
 
 
@@ -102,7 +102,7 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
         about = {"variant": variant, "policy": policy}
         complete = group[group["status"] == "complete"]
         counts = {"complete": len(complete), "worlds": len(group), "status": ended(group)}
-        for metric in shown_metrics(runs):
+        for metric in table_metrics(runs):
             values = complete[metric.column].to_numpy(dtype=np.float64)
             rows.append(about | {"metric": metric.column} | _level(values) | counts)
     return pd.DataFrame(rows)
@@ -116,8 +116,8 @@ def ended(runs: pd.DataFrame) -> str:
 def _level(values: npt.NDArray[np.float64]) -> dict[str, float]:
     if len(values) < 2 or not np.isfinite(values).all():
         return {"mean": _mean(values), "low": np.nan, "high": np.nan}
-    found = mean_interval(values)
-    return {"mean": found.value, "low": found.low, "high": found.high}
+    interval = mean_interval(values)
+    return {"mean": interval.value, "low": interval.low, "high": interval.high}
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:

@@ -21,6 +21,7 @@ from headway.analysis.statistics.metrics import METRICS, Metric
 from headway.analysis.whatif.differences import ended
 from headway.analysis.whatif.runs import Findings
 from headway.simcore.files.overrides.changes import Scale, Set
+from headway.traces.files import is_number
 from headway.traces.units import UNITS, number_and_unit
 
 _WIDEST = 60
@@ -171,7 +172,7 @@ def _numeric(at: list[float], label: str) -> _Axis:
 
 
 def _number(value: object) -> tuple[float, str] | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return float(value), ""
     return number_and_unit(value) if isinstance(value, str) else None
 

@@ -15,8 +15,7 @@ from headway.analysis.experiments.dispatch import mapped
 from headway.analysis.experiments.identity import digest
 from headway.analysis.experiments.worker import infeasible_run, result_tables
 from headway.analysis.experiments.world import InfeasibleWorld
-from headway.analysis.late_changes import late_changes
-from headway.analysis.notes import scenario_notes
+from headway.analysis.notes import late_changes, scenario_notes
 from headway.analysis.statistics.metrics import request_times
 from headway.analysis.store.tables import Tables, merged
 from headway.analysis.whatif.differences import differences, levels

@@ -32,8 +32,8 @@ def summary(findings: Findings) -> list[Table | str]:
 
 def _matrix(findings: Findings) -> Table:
     """The rate of tokens in every case under every policy, and its verdict against the base or the first policy."""
-    levels, found = (_of_metric(table) for table in (findings.levels, findings.differences))
-    verdicts = {(row["variant"], row["policy"]): row["verdict"] for row in found.to_dict("records")}
+    levels, differences = (_of_metric(table) for table in (findings.levels, findings.differences))
+    verdicts = {(row["variant"], row["policy"]): row["verdict"] for row in differences.to_dict("records")}
     policies = list(dict.fromkeys(levels["policy"]))
     table = grid(_MATRIX.short, ["Variant"], policies)
     for variant, rows in levels.groupby("variant", sort=False):
@@ -58,13 +58,15 @@ def _best(findings: Findings) -> Iterator[str]:
     yield f"Best: {best['variant']} under {best['policy']}, {number(best['mean'])} {_MATRIX.unit}."
     if findings.study.kind == "sweep":
         return
-    found = _of_metric(findings.differences)
-    better = found[found["verdict"] == "better"].sort_values("change", ascending=False, kind="stable")
+    differences = _of_metric(findings.differences)
+    better = differences[differences["verdict"] == "better"].sort_values(
+        "change", ascending=False, kind="stable"
+    )
     cases = [
         f"{row['variant']} under {row['policy']} ({percent(row['change']) if row['pairs'] else 'it completes'})"
         for row in better.to_dict("records")
     ]
-    base = "the base under the same policy" if findings.study.variants else found["against"].iloc[0]
+    base = "the base under the same policy" if findings.study.variants else differences["against"].iloc[0]
     yield f"Better than {base}: {', '.join(cases) or 'none'}."
 
 
@@ -88,7 +90,7 @@ class _Units:
         name = METRICS[metric].short
         return f"{name} [{self._units[metric][1]}]" if metric in self._units else name
 
-    def shown(self, metric: str, value: float) -> str:
+    def text(self, metric: str, value: float) -> str:
         """A value of a metric."""
         return number(value / self._units.get(metric, (1.0, ""))[0])
 
@@ -97,25 +99,27 @@ class _Units:
         value = row[column]
         if row["relative"]:
             return percent(value)
-        text = self.shown(row["metric"], abs(value))
+        text = self.text(row["metric"], abs(value))
         return text if text == NOTHING or value == 0.0 else f"{'-' if value < 0.0 else '+'}{text}"
 
 
 def _difference_tables(findings: Findings) -> Iterator[Table | str]:
     """A line and a table per variant, or for all policies."""
-    found, study = findings.differences, findings.study
+    differences, study = findings.differences, findings.study
     units = _Units(findings.levels)
     if len(study.variants) > _FEW_VARIANTS:
-        found = found[(found["verdict"] != "same") | (found["metric"] == _MATRIX.column)]
+        differences = differences[
+            (differences["verdict"] != "same") | (differences["metric"] == _MATRIX.column)
+        ]
         yield "Metrics that stay the same are left out below; differences.csv has all."
         yield ""
     if study.kind == "policies":
-        against = found["against"].iloc[0]
+        against = differences["against"].iloc[0]
         yield f"Policies against {against}"
-        yield _difference_table(str(against), found, units, findings)
+        yield _difference_table(str(against), differences, units, findings)
         yield ""
         return
-    for label, rows in found.groupby("variant", sort=False):
+    for label, rows in differences.groupby("variant", sort=False):
         changes = _texts(study.variants[str(label)])
         yield str(label) if changes == label else f"{label}: {changes}"
         yield _difference_table("Base", rows, units, findings)
@@ -135,7 +139,7 @@ def _difference_table(before: str, rows: pd.DataFrame, units: _Units, findings: 
             continue
         for i, row in enumerate(block.to_dict("records")):
             metric = row["metric"]
-            cells = [units.shown(metric, row["before"]), units.shown(metric, row["after"])]
+            cells = [units.text(metric, row["before"]), units.text(metric, row["after"])]
             cells += [units.change(row, "change"), *([_interval(row, units)] if interval else [])]
             table.add_row(Text("" if i else str(policy)), units.head(metric), *cells, row["verdict"])
     return table
@@ -158,7 +162,7 @@ def _sweep_table(findings: Findings) -> Table:
         for i, (policy, rows) in enumerate(of_variant.groupby("policy", sort=False)):
             row = rows.iloc[0]
             name = str(policy) if row["status"] == "complete" else f"{policy} ({row['status']})"
-            cells = [units.shown(*pair) for pair in zip(rows["metric"], rows["mean"], strict=True)]
+            cells = [units.text(*pair) for pair in zip(rows["metric"], rows["mean"], strict=True)]
             table.add_row(Text("" if i else str(variant).removeprefix(knob[0].path)), Text(name), *cells)
     return table
 
@@ -188,11 +192,11 @@ def _worlds(findings: Findings) -> list[str]:
     lines = [*common, f"Means over {study.replications} worlds, of seeds {study.seed} to {last}."]
     if study.kind == "sweep":
         return lines
-    found = findings.differences
-    count, smallest = int(found["change"].notna().sum()), f"{100.0 * study.smallest:g} %"
+    differences = findings.differences
+    count, smallest = int(differences["change"].notna().sum()), f"{100.0 * study.smallest:g} %"
     lines.append(f"All {count} intervals hold together with 95 % confidence.")
     lines.append(f"The smallest difference that matters is {smallest}.")
-    needed = found["needed"].max()
+    needed = differences["needed"].max()
     if not math.isnan(needed):
         about = f"About {needed:.0f} worlds (--replications {needed:.0f})"
         lines.append(f"{about} would settle the unsure changes of {smallest} or more.")

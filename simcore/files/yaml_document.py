@@ -20,7 +20,7 @@ import yaml
 from headway.simcore.files.bounds import MOST_BYTES, MOST_DEPTH, MOST_VALUES
 from headway.simcore.files.nearby import hint
 from headway.traces.errors import InputError, quoted
-from headway.traces.files import read_input
+from headway.traces.files import read_text
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -98,7 +98,8 @@ def read_document(path: str | os.PathLike[str]) -> Document:
         InputError: the file cannot be read, is too large, or is not plain YAML.
     """
     name = os.fspath(path)
-    text = _read_text(name)
+    near = "" if os.path.exists(name) else hint(name)
+    text = read_text(name, MOST_BYTES, f"a readable YAML file{near}")
     root, lines = _cached_nodes(name, text)
     values = _values(name, text, root)
     if not isinstance(values, dict):
@@ -227,23 +228,6 @@ for _tag, _pattern, _first in _PLAIN:
     _Dumper.add_implicit_resolver(
         *_resolver
     )  # quotes texts such as 1e5, which are numbers here but not in YAML 1.1
-
-
-def _read_text(name: str) -> str:
-    try:
-        raw = read_input(name, MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        reason = error.strerror if isinstance(error, OSError) else None
-        got = "a folder" if isinstance(error, IsADirectoryError) else (reason or str(error)).lower()
-        near = hint(name) if isinstance(error, FileNotFoundError) else ""
-        raise InputError(name, got, f"a readable YAML file{near}") from error
-    if len(raw) > MOST_BYTES:
-        raise InputError(name, f"more than {MOST_BYTES} bytes", "a smaller YAML file")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{name}:{line}", "bytes that are not UTF-8 text", "a YAML file in UTF-8") from error
 
 
 def _lines(name: str, node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import headway as hw
-from headway.analysis.answer import answer
 from headway.analysis.console.placements import placements
 from headway.analysis.notes import scenario_notes
+from headway.analysis.statistics.answer import answer
 from headway.simcore import PRESETS, TABLES, DecodeCost, Result, Scenario, build_scenario
 from headway.traces import InputError
 

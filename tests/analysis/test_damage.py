@@ -210,13 +210,13 @@ def test_a_lost_table_is_told_repaired_and_made_again(tmp_path: Path, made: Path
         told = invoke("sweep", *arguments, "--store", store.folder)
         assert (
             told
-            == f"headway: {path}: got a missing file; expected the file as headway wrote it (to repair: `headway sweep "
+            == f"headway: {path}: got no such file; expected the file as headway wrote it (to repair: `headway sweep "
             + (f"verify {store.folder} --repair`)\n")
         )
     code, told = headway("verify", store.folder)
     assert (code, told.splitlines()) == (
         3,
-        [f"Damaged: {path}: a missing file", f"To repair: headway sweep verify {store.folder} --repair"],
+        [f"Damaged: {path}: no such file", f"To repair: headway sweep verify {store.folder} --repair"],
     )
     code, told = headway("verify", store.folder, "--repair")
     assert (code, told.splitlines()[1].split(":")[0]) == (0, "Repaired")
@@ -275,5 +275,5 @@ def test_a_damaged_export_is_told(tmp_path: Path, made: Path) -> None:
     invoke("sweep", "export", folder / "small.yaml", "--store", folder / "store", "--out", out)
     (out / "tokens.parquet").unlink()
     told = invoke("report", out, "-o", tmp_path / "out.html")
-    assert told.startswith(f"headway: {out / 'tokens.parquet'}: got a missing file; expected ")
+    assert told.startswith(f"headway: {out / 'tokens.parquet'}: got no such file; expected ")
     assert not (tmp_path / "out.html").exists()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from headway.analysis.cli import app
-from headway.analysis.late_changes import late_changes
+from headway.analysis.notes import late_changes
 from headway.simcore import Scenario, build_scenario
 from headway.traces import Trace
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from headway.analysis.cli import app
 from headway.analysis.statistics import compare
-from headway.analysis.statistics.metrics import METRICS, metrics, shown_metrics
+from headway.analysis.statistics.metrics import METRICS, metrics, table_metrics
 from headway.analysis.whatif import Findings, Study, sweep, what_if
 from headway.analysis.whatif.differences import differences, levels
 from headway.analysis.whatif.figures import cdf_figure, sweep_figure
@@ -540,7 +540,7 @@ def test_the_tables_in_the_folder_are_the_findings(lab: Path) -> None:
         saved = pq.read_table(lab.parent / "results" / "whatif-lab" / f"{name}.parquet").to_pandas()
         pd.testing.assert_frame_equal(saved, frame)
     table = pd.read_csv(lab.parent / "results" / "whatif-lab" / "differences.csv")
-    shown = shown_metrics(what_if(lab, SLOW, replications=2).runs)
+    shown = table_metrics(what_if(lab, SLOW, replications=2).runs)
     assert list(table["metric"].unique()) == [metric.column for metric in shown]
 
 

@@ -13,8 +13,8 @@ from fuzzing import Some, attempt, broken, command, damaged, examine, refused
 from hypothesis import given
 from test_cluster_files import EXO_STATE, EXO_TOPOLOGY, MESH_LLM, PARALLAX_NODE, PRIMA_CPP, SAMPLES
 
-from headway.analysis.imported_scenario import Wishes, imported_scenario
 from headway.simcore import load_scenario
+from headway.simcore.files.imported_scenario import Additions, imported_scenario
 from headway.simcore.files.importers.clusterfile import read_cluster_file
 
 ASSUMED = {
@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "text": ("hello", "'hello'"),
     "list": ("[1]", "'[1]'"),
     "not UTF-8": (b"\xff\xfe{", "not UTF-8"),
-    "too large": (b"{" + b" " * 5_000_000, "above 5 MB"),
+    "too large": (b"{" + b" " * 5_000_000, "more than 5,000,000 bytes"),
     "broken JSON": ('{"peers": ', "invalid JSON"),
     "deep JSON": ('{"peers": ' + "[" * 100_000, "nested too deeply"),
     "repeated node": ('{"peers": {"a": {}, "a": {}}}', "'a' more than once"),
@@ -114,7 +114,7 @@ def test_a_malformed_file_is_refused_and_no_scenario_is_written(
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     message = refused("import", tmp_path / "gone", "--out", tmp_path / "x.yaml", "--model", "llama-3-8b")
-    assert "no readable file" in message
+    assert "no such file" in message
 
 
 def test_comments_hold_texts_of_the_file_on_one_line(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_comments_hold_texts_of_the_file_on_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.thorough)])
 def test_a_damaged_file_becomes_a_scenario_or_is_refused(times: int, tmp_path: Path) -> None:
     path, out = tmp_path / "lab.json", tmp_path / "lab.yaml"
-    wishes = Wishes(model="tinyllama-1.1b", bytes_per_weight=1, prompt=2, output=2, assumed=ASSUMED)
+    additions = Additions(model="tinyllama-1.1b", bytes_per_weight=1, prompt=2, output=2, assumed=ASSUMED)
     samples = [json.dumps(sample).encode() for sample in SAMPLES.values()]
 
     @given(
@@ -141,7 +141,7 @@ def test_a_damaged_file_becomes_a_scenario_or_is_refused(times: int, tmp_path: P
         read = attempt(lambda: read_cluster_file(path), str(path))
         if read is not None:
             program, cluster = read
-            text = attempt(lambda: imported_scenario(cluster, program, str(path), wishes), str(path))
+            text = attempt(lambda: imported_scenario(cluster, program, str(path), additions), str(path))
             if text is not None:
                 out.write_text(text, encoding="utf-8")
                 scenario = load_scenario(out)

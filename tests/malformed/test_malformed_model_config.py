@@ -171,7 +171,7 @@ def test_a_part_that_does_not_fit_the_model_is_refused_with_its_key(
 
 def test_the_key_of_a_nested_text_config_is_named_with_its_place() -> None:
     error = refused({"model_type": "gemma3", "text_config": GEMMA_3_4B | {"hidden_size": 0}})
-    assert error.where == "config: text_config: hidden_size"
+    assert error.where == "config: text_config.hidden_size"
 
 
 def test_a_quantised_model_is_sent_to_the_unquantised_config() -> None:
@@ -199,7 +199,7 @@ def test_a_path_that_is_no_readable_file_is_refused(tmp_path: Path, name: str) -
 
 def test_invalid_json_is_refused_with_its_line(written: Callable[[str], Path]) -> None:
     path = written('{\n  "model_type": "gpt2",\n  "n_layer": ,\n}')
-    assert refused(path).where == f"{path}, line 3"
+    assert refused(path).where == f"{path}:3"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_invalid_json_is_refused_with_its_line(written: Callable[[str], Path]) -
         (b'{"a": "\xff"}', "not UTF-8"),
         (b"[" * 400_000, "nested too deeply"),
         (b'{"a":' * 150_000, "nested too deeply"),
-        (b" " * 1_000_001, "a file above 1 MB"),
+        (b" " * 1_000_001, "more than 1,000,000 bytes"),
     ],
 )
 def test_a_file_that_is_no_plain_config_is_refused(

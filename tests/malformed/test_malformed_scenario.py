@@ -114,7 +114,7 @@ NOT_YAML = [
     Case("deep lists", "a: " + "[" * 200_000, ("more than 20 levels of nesting", "flatter")),
     Case("deep mappings", "a: " + "{a: " * 5_000, ("more than 20 levels of nesting",)),
     Case("second document", GOOD + "---\nseed: 1\n", (":11", "another document")),
-    Case("file above 1 MB", GOOD + "#" * 1_000_001, ("more than 1000000 bytes", "smaller")),
+    Case("file above 1 MB", GOOD + "#" * 1_000_001, ("more than 1,000,000 bytes", "smaller")),
 ]  # fmt: skip
 
 KEYS = [
@@ -300,7 +300,7 @@ MODELS = [
         (":2", "L0.ffn", "2.2 GB", "the 0.9996 GB that the largest device has"),
     ),
     Case("missing config", changed(SHAPE, "config: gone.json"), ("no such file", "the path of a file"), "gone.json"),
-    config("broken JSON config", "{", "line 1", "invalid JSON", "a JSON object"),
+    config("broken JSON config", "{", ":1", "invalid JSON", "a JSON object"),
     config("config of experts", '{"model_type": "llama", "num_experts": 8}', "a mixture of experts"),
 ]  # fmt: skip
 

@@ -140,7 +140,7 @@ OTHER_FORMATS: dict[str, list[tuple[str, int | None, str]]] = {
     "iperf3": [
         ("[1]", None, ""),
         (iperf3(error="unable to connect to server"), None, "a test that failed: 'unable to connect"),
-        (iperf3((0, 1, 8.0))[:-60], 0, "JSON that is broken or cut off"),
+        (iperf3((0, 1, 8.0))[:-60], 0, "invalid JSON"),
         (iperf3((0, 1, 8.0), (0.5, 2, 8.0), (0.5, 3, 8.0)), 0, "intervals.2"),
     ],
     "jsonl": [

@@ -317,7 +317,7 @@ def test_omitted_intervals_of_iperf3_are_left_out_and_failures_told(file: Path) 
     with pytest.raises(InputError, match="a test that failed: 'unable to connect"):
         read(file, "rate")
     file.write_text(iperf3((0, 1, 8.0))[:-60])
-    with pytest.raises(InputError, match=r"log:\d+: got JSON that is broken or cut off"):
+    with pytest.raises(InputError, match=r"log:\d+: got invalid JSON"):
         read(file, "rate")
     file.write_text(iperf3((0, 1, 8.0), (0.5, 2, 8.0), (0.5, 3, 8.0)))
     with pytest.raises(InputError, match=r"intervals\.2"):

@@ -4,15 +4,16 @@ The rate of an interval is `bits_per_second` of its `sum` over all streams, from
 repeats after the last interval. Intervals that iperf3 marks as omitted are left out.
 """
 
-import json
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from headway.traces.errors import InputError, quoted
+from headway.traces.files import is_number, json_object, read_text
 from headway.traces.readers.assemble import check_quantity, recording_of
-from headway.traces.readers.lines import opened, unreadable
+from headway.traces.readers.lines import opened
 from headway.traces.readers.options import Options
 from headway.traces.recording import Recording
 from headway.traces.units import Quantity
@@ -64,27 +65,14 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
 
 
 def _document(path: str) -> dict[str, Any]:
+    text = read_text(path, LARGEST_FILE, _FORM, _decompressed)
+    # Some versions of iperf3 write a key of an object twice.
+    return json_object(text, path, _FORM, unique=False)
+
+
+def _decompressed(path: str | Path, most_bytes: int) -> bytes:
     with opened(path) as file:
-        try:
-            text = file.read(LARGEST_FILE + 1)
-        except OSError as error:
-            raise unreadable(path, error) from error
-    if len(text) > LARGEST_FILE:
-        raise InputError(path, "a very large file", f"at most {LARGEST_FILE:,} bytes")
-    try:
-        document = json.loads(text, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        got = f"JSON that is broken or cut off ({error.msg})"
-        raise InputError(f"{path}:{error.lineno}", got, _FORM) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(path, f"JSON that cannot be read ({error})", _FORM) from error
-    if not isinstance(document, dict):
-        raise InputError(path, f"a {type(document).__name__}", _FORM)
-    return document
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"the number {constant}")
+        return file.read(most_bytes)
 
 
 def _sums(path: str, document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -101,7 +89,7 @@ def _sums(path: str, document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _number(path: str, interval: int, one: dict[str, Any], key: str) -> float:
     value = one.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+    if not is_number(value) or not 0 <= value < _LARGEST:
         expected = f"a number from 0 to below {_LARGEST:g}"
         raise InputError(f"{path} (intervals.{interval}.sum.{key})", quoted(value), expected)
     return float(value)

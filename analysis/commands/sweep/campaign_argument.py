@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headway.analysis.console.progress import progress_bar
-from headway.analysis.console.terminal import MOST_PROCESSES
 
 if TYPE_CHECKING:
     from headway.analysis.experiments import Campaign, Plan, Store
@@ -28,9 +27,6 @@ StoreFolder = Annotated[
         metavar="DIR",
         help="Folder of the store, results/campaigns/<campaign name> by default; may hold several campaigns.",
     ),
-]
-Processes = Annotated[
-    int | None, typer.Option(min=1, max=MOST_PROCESSES, help="Processes; one per processor by default.")
 ]
 
 

@@ -5,9 +5,9 @@
 import os
 from typing import TYPE_CHECKING
 
+from headway.analysis.commands.results_options import Workers
 from headway.analysis.commands.sweep.campaign_argument import (
     File,
-    Processes,
     StoreFolder,
     older_runs,
     planned_campaign,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headway.analysis.experiments.estimate import Estimate
 
 
-def plan(file: File, store: StoreFolder = None, workers: Processes = None) -> None:
+def plan(file: File, store: StoreFolder = None, workers: Workers = None) -> None:
     """Print the numbers of all and of missing runs, and their cost.
 
     Example: headway sweep plan weaker-wifi

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headway.analysis.commands.results_options import Workers
 from headway.analysis.commands.sweep.campaign_argument import (
     File,
-    Processes,
     StoreFolder,
     planned_campaign,
     signals_handled_by,
@@ -20,7 +20,8 @@ from headway.analysis.console.terminal import DecisionLimit, reported, show
 from headway.analysis.console.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
-    from headway.analysis.experiments import Plan, Store, Tally, Workers
+    from headway.analysis.experiments import Plan, Store, Tally
+    from headway.analysis.experiments import Workers as Crew
     from headway.simcore.simulate import RunOptions
 
 _Dask = Annotated[
@@ -41,7 +42,7 @@ _Audit = Annotated[
 def run(
     file: File,
     store: StoreFolder = None,
-    workers: Processes = None,
+    workers: Workers = None,
     dask: _Dask = None,
     retry_failed: _Retry = False,
     decision_limit: DecisionLimit = None,
@@ -63,7 +64,7 @@ def run(
 def resume(
     file: File,
     store: StoreFolder = None,
-    workers: Processes = None,
+    workers: Workers = None,
     dask: _Dask = None,
     retry_failed: _Retry = False,
     decision_limit: DecisionLimit = None,
@@ -79,7 +80,7 @@ def resume(
             _make(file, planned, place, _crew(workers, dask), retry_failed, options)
 
 
-def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Workers]":
+def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Crew]":
     from headway.analysis.experiments import dask_workers, processes
     from headway.traces.errors import InputError
 
@@ -104,7 +105,7 @@ def _make(
     file: str,
     planned: "Plan",
     place: "Store",
-    crew: "AbstractContextManager[Workers]",
+    crew: "AbstractContextManager[Crew]",
     retry_failed: bool,
     options: "RunOptions",
 ) -> None:

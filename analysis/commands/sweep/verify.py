@@ -36,9 +36,9 @@ def verify(
             raise InputError(
                 str(store), "a folder that is not a campaign store", "a store that `headway sweep run` made"
             )
-        found = repaired(place) if repair else damages(place)
-        show(*(f"Damaged: {path}: {words}" for one in found for path, words in one.files.items()))
-        if not found:
+        damage = repaired(place) if repair else damages(place)
+        show(*(f"Damaged: {path}: {words}" for one in damage for path, words in one.files.items()))
+        if not damage:
             show(f"No damage: {store}")
         elif repair:
             show(

@@ -44,28 +44,28 @@ def convert(
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))
         options = reading(**given)
-        found = recording(file, quantity, format, options)
+        recorded = recording(file, quantity, format, options)
         with writing(out):
             if out.suffix == ".mahimahi":
-                if found.quantity != "rate":
+                if recorded.quantity != "rate":
                     raise InputError(
                         file,
-                        f"a trace of a {found.quantity}",
+                        f"a trace of a {recorded.quantity}",
                         "a trace of a rate (a .mahimahi file holds nothing else)",
                     )
-                write_mahimahi(found.trace, out, found.length_s)
+                write_mahimahi(recorded.trace, out, recorded.length_s)
             else:
                 write = {".csv": write_csv, ".parquet": write_parquet}[out.suffix]
-                write(found.trace, out, found.quantity)
-        ending = () if out.suffix == ".mahimahi" else _ending(found)
-        show(f"{out}: {found.length_s:.10g} s", *ending, *found.notes)
+                write(recorded.trace, out, recorded.quantity)
+        ending = () if out.suffix == ".mahimahi" else _ending(recorded)
+        show(f"{out}: {recorded.length_s:.10g} s", *ending, *recorded.notes)
 
 
-def _ending(found: "Recording") -> list[str]:
+def _ending(recorded: "Recording") -> list[str]:
     """Notes on the end of a recording that a file of rows does not contain."""
     import numpy as np
 
-    times, end, length = found.trace.times, found.trace.end, found.trace.duration
+    times, end, length = recorded.trace.times, recorded.trace.end, recorded.trace.duration
     if length is None:
         return []
     if len(times) == 1:

@@ -57,11 +57,11 @@ def info(
         logged = {
             name: read_requests(name, format=format, columns=columns, time_unit=mapped_unit) for name in logs
         }
-        found = {name: recording(name, quantity, format, options) for name in files if name not in logs}
+        recordings = {name: recording(name, quantity, format, options) for name in files if name not in logs}
         for position, table in enumerate(
-            recordings_tables(found, by_row=rows, step_s=duration(step, "--step"))
+            recordings_tables(recordings, by_row=rows, step_s=duration(step, "--step"))
         ):
             show(*([""] if position else []), table)
         if logged:
-            show(*([""] if found else []), requests_table(logged))
-        show(*remarks(found), *left_out(logged))
+            show(*([""] if recordings else []), requests_table(logged))
+        show(*remarks(recordings), *left_out(logged))

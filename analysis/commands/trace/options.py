@@ -177,16 +177,16 @@ def recording(name: str, quantity: str | None, format: str | None, options: "Opt
     measured = None if quantity is None else known(quantity)
     if quantity == "load":
         options = replace(options, load=False)
-    found = record(name, measured, format=format, options=options)
-    if quantity == "availability" and found.is_load:
-        return record(name, measured, format=found.format, options=replace(options, load=True))
-    most = float(found.trace.values.max())
+    recorded = record(name, measured, format=format, options=options)
+    if quantity == "availability" and recorded.is_load:
+        return record(name, measured, format=recorded.format, options=replace(options, load=True))
+    most = float(recorded.trace.values.max())
     if quantity == "availability" and most > 1:
         raise InputError(name, f"the value {most:g}", "a share of the device, at most 1 (or 100 %)")
     if quantity == "load" and most > 1:
         note = f"A load of {most:g} is no share: a scenario refuses it, as it needs at most 1 (or 100 %)."
-        return replace(found, notes=(*found.notes, note))
-    return found
+        return replace(recorded, notes=(*recorded.notes, note))
+    return recorded
 
 
 def known(word: str) -> "Quantity":

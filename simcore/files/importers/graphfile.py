@@ -7,15 +7,15 @@ refuse a document type declaration, so that there are no entities.
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from headway.simcore.files.bounds import MOST_DEPTH, MOST_GRAPH_BYTES
 from headway.simcore.files.importers.graphs import Edge, Graph, Node
-from headway.simcore.files.importers.jsonfile import parse_json, read_text
+from headway.simcore.files.importers.jsonobject import JsonObject
 from headway.traces.errors import InputError, one_of, quoted
+from headway.traces.files import json_object, read_text
 
 _ACCEPTED = "a graph as GraphML or node-link JSON"
 _JSON_KEYS = ("directed", "multigraph", "graph", "nodes", "edges", "links")
@@ -37,12 +37,12 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         InputError: the file cannot be read, is above 5 MB, has another format, or has directed edges.
     """
     name = os.fspath(path)
-    text = read_text(Path(name), MOST_GRAPH_BYTES, _ACCEPTED).removeprefix("\ufeff")
+    text = read_text(name, MOST_GRAPH_BYTES, _ACCEPTED)
     first = text.lstrip()[:1]
     if first == "<":
         return _graphml(text, name)
     if first == "{":
-        return _node_link(parse_json(text, name, _ACCEPTED), name)
+        return _node_link(json_object(text, name, _ACCEPTED), name)
     raise InputError(name, f"a file that begins with {quoted(text[:20])}", _ACCEPTED)
 
 
@@ -56,36 +56,16 @@ def _node_link(values: Mapping[str, object], name: str) -> Graph:
     keys = [key for key in ("edges", "links") if key in values]
     if len(keys) != 1:
         raise InputError(name, f"{' and '.join(keys) or 'none'} of edges and links", "exactly one of them")
-    nodes = tuple(_node(item, where) for item, where in _items(values, "nodes", name))
-    edges = tuple(_edge(item, where) for item, where in _items(values, keys[0], name))
-    return Graph(nodes, edges)
+    file = JsonObject(values, name)
+    file.value("nodes")
+    nodes = (Node(one.where, one.value("id"), _without(one.values, "id")) for one in file.items("nodes"))
+    return Graph(tuple(nodes), tuple(map(_edge, file.items(keys[0]))))
 
 
-def _items(values: Mapping[str, object], key: str, name: str) -> list[tuple[dict[str, object], str]]:
-    """The objects of a list, each with its place for messages."""
-    items = values.get(key)
-    if not isinstance(items, list):
-        raise InputError(f"{name}: {key}", quoted(items), "a list of objects")
-    for number, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise InputError(f"{name}: {key}.{number}", quoted(item), "an object")
-    return [(item, f"{name}: {key}.{number}") for number, item in enumerate(items)]
-
-
-def _node(item: Mapping[str, object], where: str) -> Node:
-    return Node(where, _required(item, "id", where), _without(item, "id"))
-
-
-def _edge(item: Mapping[str, object], where: str) -> Edge:
-    ends = (_required(item, "source", where), _required(item, "target", where))
+def _edge(edge: JsonObject) -> Edge:
     # `key` numbers the parallel edges of a multigraph.
-    return Edge(where, ends, _without(item, "source", "target", "key"))
-
-
-def _required(item: Mapping[str, object], key: str, where: str) -> object:
-    if key not in item:
-        raise InputError(where, f"no {key}", f"the {key} here")
-    return item[key]
+    attributes = _without(edge.values, "source", "target", "key")
+    return Edge(edge.where, (edge.value("source"), edge.value("target")), attributes)
 
 
 def _without(item: Mapping[str, object], *keys: str) -> dict[str, object]:

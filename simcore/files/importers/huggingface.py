@@ -27,9 +27,9 @@ from headway.simcore.files.importers.huggingface_parts import (
     linear_extras,
     window_of,
 )
-from headway.simcore.files.importers.jsonfile import parse_json, read_text
 from headway.simcore.world.model import ModelSpec
 from headway.traces.errors import InputError, nearest, quoted
+from headway.traces.files import json_object, read_text
 
 _BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
 _EXPERT_KEYS = ("num_local_experts", "num_experts", "n_routed_experts")
@@ -62,8 +62,8 @@ def _file_name(path: Path) -> str:
 
 
 def _read(path: Path) -> Config:
-    text = read_text(path, MOST_CONFIG_BYTES, "a Hugging Face config.json")
-    return Config(parse_json(text, str(path), "a Hugging Face config.json"), str(path))
+    expected = "a Hugging Face config.json, which is a JSON object"
+    return Config(json_object(read_text(path, MOST_CONFIG_BYTES, expected), str(path), expected), str(path))
 
 
 def _family(config: Config) -> tuple[str, Family, Config]:
@@ -76,15 +76,16 @@ def _family(config: Config) -> tuple[str, Family, Config]:
         raise InputError(config.at("model_type"), quoted(model_type), expected)
     text = config.values.get("text_config")
     if model_type not in FAMILIES and isinstance(text, dict) and "text_config" not in text:
-        return _family(Config(text, config.at("text_config")))
+        return _family(Config(text, config.file, (*config.path, "text_config")))
     if model_type not in FAMILIES:
         near = nearest(model_type, FAMILIES)
         hint = f" (did you mean {near}?)" if near else ""
         raise InputError(config.at("model_type"), quoted(model_type), expected + hint)
     family = FAMILIES[model_type]
     others = {attribute: key for attribute, key in family.other_keys.items() if config.has(key)}
-    given = {key: value for key, value in config.values.items() if value is not None}
-    return model_type, replace(family, **others), Config({**family.defaults, **given}, config.where)  # type: ignore[arg-type]
+    values = dict(family.defaults) | {key: value for key, value in config.values.items() if value is not None}
+    family = replace(family, **others)  # type: ignore[arg-type]
+    return model_type, family, Config(values, config.file, config.path)
 
 
 def _shape(config: Config, family: Family, name: str) -> ModelSpec:

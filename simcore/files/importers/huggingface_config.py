@@ -1,9 +1,8 @@
 """Checked values of a Hugging Face `config.json`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from headway.simcore.files.importers.jsonobject import JsonObject
 from headway.traces.errors import InputError, quoted
 
 _LARGEST_NUMBER = 2**31 - 1
@@ -16,12 +15,8 @@ class Switch(NamedTuple):
     default: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The values of one config, and its place for messages."""
-
-    values: Mapping[str, object]
-    where: str
+class Config(JsonObject):
+    """The values of one config."""
 
     def has(self, key: str) -> bool:
         """Whether the key is present and not null."""
@@ -66,7 +61,3 @@ class Config:
         if not isinstance(value, bool):
             raise InputError(self.at(switch.key), quoted(value), f"{switch.key} as true or false")
         return value
-
-    def at(self, key: str) -> str:
-        """The place of a key, for messages."""
-        return f"{self.where}: {key}"

@@ -131,6 +131,9 @@ _GPT2 = Family(
     positions="n_positions",
     only=(Switch("add_cross_attention", default=False),),
 )
+_DEEPSEEK_EXPERTS = ExpertKeys(
+    count="n_routed_experts", shared="n_shared_experts", dense_layers="first_k_dense_replace"
+)
 _DEEPSEEK_V2 = Family(
     kv_heads=None,
     head_size="v_head_dim",
@@ -138,17 +141,10 @@ _DEEPSEEK_V2 = Family(
     latent=True,
     only=(_ATTENTION_BIAS,),
     only_numbers={"moe_layer_freq": 1},
-    experts=ExpertKeys(
-        count="n_routed_experts", shared="n_shared_experts", dense_layers="first_k_dense_replace"
-    ),
+    experts=_DEEPSEEK_EXPERTS,
 )
-_DEEPSEEK_EXPERTS = ExpertKeys(
-    count="n_routed_experts",
-    shared="n_shared_experts",
-    dense_layers="first_k_dense_replace",
-    numbers_per_expert=1,
-)
-_DEEPSEEK_V3 = replace(_DEEPSEEK_V2, experts=_DEEPSEEK_EXPERTS)
+_DEEPSEEK_V3_EXPERTS = replace(_DEEPSEEK_EXPERTS, numbers_per_expert=1)
+_DEEPSEEK_V3 = replace(_DEEPSEEK_V2, experts=_DEEPSEEK_V3_EXPERTS)
 _QWEN_EXPERTS = {"decoder_sparse_step": 1}
 
 FAMILIES: Mapping[str, Family] = {
@@ -194,7 +190,7 @@ FAMILIES: Mapping[str, Family] = {
         tied=_UNTIED,
         qkv_bias=_ATTENTION_BIAS,
         query_key_norms=Switch("use_qk_norm", default=False),
-        experts=_DEEPSEEK_EXPERTS,
+        experts=_DEEPSEEK_V3_EXPERTS,
     ),
     "glm4_moe_lite": _DEEPSEEK_V3,
     "minimax_m2": Family(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headway.simcore.files.bounds import LARGEST
 from headway.simcore.files.yaml_document import KeyPath, key_text
 from headway.traces.errors import InputError, quoted
+from headway.traces.files import is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class JsonObject:
         """The place of a key, or of a key in its value."""
         return f"{self.file}: {key_text((*self.path, *keys))}"
 
+    def value(self, key: str) -> object:
+        """A value of any type, which must be there."""
+        if key not in self.values:
+            raise InputError(self.where, f"no {key}", f"the {key} here")
+        return self.values[key]
+
     def text(self, key: str) -> str:
         """A text; empty if there is none."""
         value = self.values.get(key)
@@ -42,9 +49,9 @@ class JsonObject:
         return value or ""
 
     def required(self, key: str) -> str:
-        """A text that is not empty."""
+        """A text that is not blank."""
         text = self.text(key)
-        if not text:
+        if not text.strip():
             raise InputError(self.where, f"no {key}", f"the {key} here")
         return text
 
@@ -53,9 +60,16 @@ class JsonObject:
         value = self.values.get(key)
         if value is None:
             return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST:
+        if is_number(value) and 0 <= value <= LARGEST:
             return float(value)
         raise InputError(self.at(key), quoted(value), f"a number from 0 to {LARGEST:g}")
+
+    def required_number(self, key: str) -> float:
+        """A number as `number` gives it, which must be there."""
+        value = self.number(key)
+        if value is None:
+            raise InputError(self.at(key), "no number", f"a number from 0 to {LARGEST:g}")
+        return value
 
     def count(self, key: str) -> int:
         """A whole number, at least 1; 1 if there is none."""

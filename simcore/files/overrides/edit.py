@@ -25,6 +25,7 @@ from headway.simcore.files.overrides.changes import (
 from headway.simcore.files.overrides.keys import is_trace, names, sections
 from headway.simcore.files.yaml_document import Document, KeyPath, key_text
 from headway.traces.errors import InputError, one_of, quoted
+from headway.traces.files import is_number
 from headway.traces.units import number_and_unit, parse
 
 _NAMELESS = ("description", "model", "devices", "workload", "policies")
@@ -195,7 +196,7 @@ def _scaled(key: KeyPath, value: Any, factor: float, place: str) -> Any:
     """A number or a quantity times a factor; a whole number remains one if the product is whole."""
     if factor == 1.0 and isinstance(value, str | int | float):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         product = value * factor
         return int(product) if isinstance(value, int) and product.is_integer() else product
     parts = number_and_unit(value) if isinstance(value, str) else None

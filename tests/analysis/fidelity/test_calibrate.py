@@ -11,8 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from headway.analysis.fidelity.calibrate import calibrate
-from headway.analysis.fidelity.identify import LITTLE_EFFECT, NO_EFFECT, identified, standard_errors
+from headway.analysis.fidelity.calibrate import (
+    LITTLE_EFFECT,
+    NO_EFFECT,
+    calibrate,
+    identified,
+    standard_errors,
+)
 from headway.analysis.fidelity.interpret import interpret
 from headway.analysis.fidelity.known import Known, Parameter, load_known
 from headway.analysis.fidelity.last_step import predicted, simulated
@@ -132,7 +137,7 @@ def test_a_fit_gives_the_parameters_of_an_engine_that_made_the_rows(factors: tup
 def test_a_written_calibration_gives_the_same_predictions(tmp_path: Path) -> None:
     known = truth({board("memory_bandwidth"): 1.1, engine("sync_s"): 1.3, engine("layer_bytes"): 0.7})
     path = tmp_path / "lab.yaml"
-    devices, profiles = known.library.devices.entries[BOARD], known.profiles[ENGINE]
+    devices, profiles = known.devices.entries[BOARD], known.profiles[ENGINE]
     path.write_text(library_text([devices], profiles=[profiles]), encoding="utf-8")
     read = load_known(path)
     for row in CLUSTERS:

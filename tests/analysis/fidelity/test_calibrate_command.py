@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 from headway.analysis.cli import app
 from headway.analysis.fidelity import calibrate as fits
 from headway.analysis.fidelity.calibrate import Calibration, calibrate
-from headway.analysis.fidelity.calibration_plot import residual_plot
 from headway.analysis.fidelity.known import load_known
 from headway.analysis.fidelity.own_devices import with_device
 from headway.analysis.fidelity.own_measurements import read_measurements
+from headway.analysis.fidelity.plots import residual_plot
 from headway.analysis.fidelity.predict_row import predicted_quantities
 from headway.analysis.fidelity.rows import Row
 from headway.traces.errors import InputError
@@ -45,11 +45,11 @@ def test_a_new_device_and_a_link_are_fitted_written_and_used(folder: Path) -> No
     assert "Link lan: 940 Mbit/s, 206 us one way (measured)." in words
     assert words.endswith("Plot: lab.svg Values: lab.yaml")
     known = load_known(folder / "lab.yaml")
-    entry = known.library.devices.find("desk-pc")
+    entry = known.devices.find("desk-pc")
     assert (entry.memory.amount, entry.memory.quality) == (16 * 2**30, "specified")
     assert entry.memory_bandwidth.quality == "derived"
     assert entry.memory_bandwidth.source.startswith("fitted to desk-pc.jsonl, standard error ")
-    assert known.library.links.find("lan").latency.amount == pytest.approx(206e-6)
+    assert known.links.find("lan").latency.amount == pytest.approx(206e-6)
     rows = read_measurements(folder / "desk-pc.jsonl")
     fit = calibrate(rows, with_device(load_known(), "desk-pc", rows, 16 * 2**30))
     for row in rows:
@@ -59,7 +59,7 @@ def test_a_new_device_and_a_link_are_fitted_written_and_used(folder: Path) -> No
     again = command(folder, "desk-pc.jsonl", "--start", "lab.yaml", "--only", "compute", "--out", "two.yaml")
     assert again.exit_code == 0
     assert "memory_bandwidth" not in again.stdout
-    assert load_known(folder / "two.yaml").library.devices.find("desk-pc").memory == entry.memory
+    assert load_known(folder / "two.yaml").devices.find("desk-pc").memory == entry.memory
 
 
 def test_one_rate_of_prefill_and_decode_is_no_part_of_a_fit(folder: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_existing_file_is_replaced_on_request_only(folder: Path) -> None:
     )
     assert (folder / "lab.yaml").read_text() == "mine"
     assert command(folder, *DESK, "--out", "lab.yaml", "--force").exit_code == 0
-    assert "desk-pc" in load_known(folder / "lab.yaml").library.devices.entries
+    assert "desk-pc" in load_known(folder / "lab.yaml").devices.entries
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_existing_file_is_replaced_on_request_only(folder: Path) -> None:
         (("desk-pc.jsonl", "--memory", "8 GiB"), "--memory: got no option --device"),
         ((*DESK, "--out", "lab.txt"), "lab.txt: got the suffix '.txt'; expected one of .yaml, .yml"),
         ((*DESK, "--plot", "lab.pdf"), "lab.pdf: got the suffix '.pdf'; expected one of .svg, .png"),
-        (("none.csv",), "none.csv: got a missing file"),
+        (("none.csv",), "none.csv: got no such file"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_writes_nothing(
@@ -132,7 +132,7 @@ def test_an_interruption_writes_nothing(folder: Path, monkeypatch: pytest.Monkey
 def test_a_link_alone_is_written_without_a_fit(folder: Path) -> None:
     done = command(folder, "lan.json", "--out", "lab.yaml")
     assert (done.exit_code, "Errors" in done.stdout) == (0, False)
-    assert load_known(folder / "lab.yaml").library.links.find("lan").bandwidth.quality == "measured"
+    assert load_known(folder / "lab.yaml").links.find("lan").bandwidth.quality == "measured"
 
 
 def test_rows_of_two_devices_define_no_new_device(folder: Path) -> None:

@@ -16,9 +16,9 @@ from rich.table import Table
 from typer.testing import CliRunner, Result
 
 from headway.analysis.cli import app
-from headway.analysis.fidelity import comparison
+from headway.analysis.fidelity import predict_row
 from headway.analysis.fidelity.known import Known, load_known
-from headway.analysis.fidelity.parity import parity_plot
+from headway.analysis.fidelity.plots import parity_plot
 from headway.analysis.fidelity.results import (
     COLUMNS,
     QUANTITIES,
@@ -30,7 +30,7 @@ from headway.analysis.fidelity.results import (
     write_rows,
 )
 from headway.analysis.fidelity.rows import Row, read_rows
-from headway.analysis.fidelity.summary import family, percentile, skipped_table, summary_table
+from headway.analysis.fidelity.tables import family, percentile, skipped_table, summary_table
 from headway.traces.errors import InputError
 
 LAB = Path(__file__).with_name("lab.csv")
@@ -179,7 +179,7 @@ def test_without_a_measured_and_predicted_value_there_is_no_plot() -> None:
 
 
 def test_the_command_writes_every_row_and_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "predict_row", halved)
+    monkeypatch.setattr(predict_row, "predict_row", halved)
     done = fidelity(tmp_path, LAB, "--out", "out")
     assert (done.exit_code, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -203,9 +203,9 @@ def test_the_command_writes_every_row_and_the_plot(tmp_path: Path, monkeypatch: 
 def test_a_measured_quantity_without_a_prediction_is_skipped_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(comparison, "predict_row", lambda row, _known: [prediction(row, "total", 60.0)])
+    monkeypatch.setattr(predict_row, "predict_row", lambda row, _known: [prediction(row, "total", 60.0)])
     board, busy = (
-        comparison.predict_rows([ROWS["board-2"], ROWS["board-4"]], load_known())[:7],
+        predict_row.predict_rows([ROWS["board-2"], ROWS["board-4"]], load_known())[:7],
         ROWS["lab-busy"],
     )
     assert [(one.quantity, one.status) for one in board] == [
@@ -215,13 +215,13 @@ def test_a_measured_quantity_without_a_prediction_is_skipped_with_the_reason(
     ]
     assert board[1].note == "compute is not predicted for this phase"
     assert (
-        comparison.predict_rows([busy], load_known())[1].note
+        predict_row.predict_rows([busy], load_known())[1].note
         == "in s; the length of the prompt is not stated"
     )
 
 
 def test_equal_rows_give_equal_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "predict_row", halved)
+    monkeypatch.setattr(predict_row, "predict_row", halved)
     for name in ("a", "b"):
         assert fidelity(tmp_path, LAB, "--out", name).exit_code == 0
     for path in (tmp_path / "a").iterdir():
@@ -249,7 +249,7 @@ def test_a_mistake_or_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch
     def interrupt(_row: Row, _known: Known) -> list[Prediction]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(comparison, "predict_row", interrupt)
+    monkeypatch.setattr(predict_row, "predict_row", interrupt)
     done = fidelity(tmp_path, LAB, "--out", "out")
     assert (done.exit_code, done.stderr) == (130, "headway: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headway.analysis.fidelity.engines import engine_of
-from headway.analysis.fidelity.executions import execution_of
+from headway.analysis.fidelity.engines import engine_of, execution_of
 from headway.analysis.fidelity.interpret import interpret
 from headway.analysis.fidelity.known import load_known
 from headway.analysis.fidelity.last_step import predicted, simulated
@@ -93,7 +92,7 @@ def test_bytes_of_four_boards_are_those_of_the_protocol() -> None:
 def test_a_token_takes_longer_in_a_line_with_the_context() -> None:
     contexts = np.array([125, 1000, 2375])
     found = [numbers(context_or_tokens=f"context position {n}") for n in contexts]
-    device = KNOWN.library.devices.find("raspberry-pi-5-8gb")
+    device = KNOWN.devices.find("raspberry-pi-5-8gb")
     assert device.kv_bandwidth is not None
     per_node = 2 * 32 * 1024 * 4 / 4  # bytes of F32 keys and values of a position on one of four nodes
     slope = np.diff([one["compute"] for one in found]) / np.diff(contexts)

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headway.simcore import build_scenario
 from headway.simcore.files.importers.cluster import ClusterFile, Connection, Node, Reading
 from headway.simcore.files.library import device_named, link_named
+from headway.simcore.files.load import build_scenario
 from headway.simcore.files.yaml_document import read_value
 from headway.simcore.world.presets import preset
-from headway.traces.errors import InputError, shortened, visible
+from headway.traces.errors import InputError, shortened, some_of, visible
 from headway.traces.units import UNITS, Quantity, parse
 
 _LONGEST_COMMENT = 80
-_MOST_NAMED = 5
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _WORDS = ("true", "false", "null")
 
@@ -42,7 +41,7 @@ _KEYS: Mapping[str, _Key] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class Additions:
     """The parts of a scenario that a file of a cluster does not have.
 
     Attributes:
@@ -61,10 +60,10 @@ class Wishes:
     assumed: Mapping[str, str | None]
 
 
-def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wishes) -> str:
+def imported_scenario(cluster: ClusterFile, program: str, path: str, additions: Additions) -> str:
     """The text of a scenario file, which Headway can read.
 
-    A value comes from the first of these sources that has it: a measurement in the file, the wishes, the library of
+    A value comes from the first of these sources that has it: a measurement in the file, the additions, the library of
     devices and links (found by the name of the hardware and the kind of the connection), a table of data sheets in the
     file.
 
@@ -72,15 +71,15 @@ def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wis
         cluster: the devices and connections of the file.
         program: that wrote the file.
         path: of the file, for comments and messages.
-        wishes: the model, the workload, and values that the file lacks.
+        additions: the model, the workload, and values that the file lacks.
 
     Raises:
         InputError: the preset is unknown, a quantity is invalid, no source has a value,
             or the scenario is invalid, for instance because the devices are not connected.
     """
-    preset(wishes.model)
+    preset(additions.model)
     assumed: dict[str, str] = {}
-    for key, value in wishes.assumed.items():
+    for key, value in additions.assumed.items():
         if value is not None:
             parse(value, _KEYS[key].quantity, _option(key))
             assumed[key] = value.strip()
@@ -94,14 +93,14 @@ def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wis
     lines = [
         f"# A cluster of {program}, from {_comment(path)}. Comments give the origin of each value.",
         "headway: 1",
-        f"model: {{preset: {wishes.model}, bytes_per_weight: {wishes.bytes_per_weight:.12g}}}",
+        f"model: {{preset: {additions.model}, bytes_per_weight: {additions.bytes_per_weight:.12g}}}",
         *([] if cluster.source is None else [f"source: {_name(cluster.source)}"]),
         "devices:",
         *itertools.chain.from_iterable(map(_lines, devices)),
         *(["links:"] if links else []),
         *itertools.chain.from_iterable(map(_lines, links)),
         "workload:",
-        f"  - {{prompt: {wishes.prompt}, output: {wishes.output}}}",
+        f"  - {{prompt: {additions.prompt}, output: {additions.output}}}",
     ]
     text = "\n".join(lines) + "\n"
     try:
@@ -139,14 +138,9 @@ def _check_complete(sections: Sequence[_Section], path: str) -> None:
             if value is None:
                 missing.setdefault(key, []).extend(section.members)
     if missing:
-        got = "; ".join(f"no {key.replace('_', ' ')} of {_named(names)}" for key, names in missing.items())
+        got = "; ".join(f"no {key.replace('_', ' ')} of {some_of(names)}" for key, names in missing.items())
         options = ", ".join(f'{_option(key)} "{_KEYS[key].example}"' for key in missing)
         raise InputError(path, got, f"these values as options, such as {options}")
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _device(node: Node, assumed: Mapping[str, str]) -> _Section:
