@@ -1,5 +1,6 @@
 """Estimates of the time and disk space that the missing runs of a campaign need."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from headway import policies
 from headway.analysis.compare import total_tokens
 from headway.analysis.experiments.identity import engine_code
 from headway.analysis.experiments.plan import Plan
@@ -18,6 +20,8 @@ from headway.analysis.store import parts
 from headway.analysis.store.index import Index, last
 from headway.analysis.store.tables import Tables, merged
 from headway.analysis.store.view import View
+from headway.simcore import Instrument, simulate
+from headway.simcore.engine.executors import executor_of
 from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
 from headway.simcore.results import TABLES
 from headway.simcore.scenario import Request, Scenario
@@ -121,14 +125,18 @@ def _stored(plan: Plan, view: View, status: CampaignStatus) -> dict[str, tuple[f
 
 def _samples(plan: Plan, status: CampaignStatus) -> Iterator[_Sample]:
     """Measure worlds at even distances under all policies, until the time is used up."""
-    begun, count = time.perf_counter(), len(plan.policies)
+    count = len(plan.policies)
     deadline = Deadline(max(LEAST_SAMPLE_S, SAMPLING_LIMIT_S / count))
     worlds = plan.runs // count
     chosen = {(2 * i + 1) * worlds // (2 * _SAMPLES) for i in range(_SAMPLES)}
     cases = (case for case in plan.cases() if case[0] // count in chosen)
-    for number, (world, members) in enumerate(plan.worlds(cases)):
-        if number and time.perf_counter() - begun > SAMPLING_LIMIT_S:
+    begun = math.inf
+    for world, members in plan.worlds(cases):
+        if time.perf_counter() - begun > SAMPLING_LIMIT_S:
             return
+        if math.isinf(begun):
+            _load_kernels(world.content)
+            begun = time.perf_counter()
         content, share = _shortened(world.content)
         data, apart = packed(content, plan.fixed)
         for i, run in members:
@@ -140,6 +148,12 @@ def _samples(plan: Plan, status: CampaignStatus) -> Iterator[_Sample]:
                 yield _Sample(label, time.perf_counter() - since, share, None)
             else:
                 yield _Sample(label, batch.wall_s / share, share, batch.tables)
+
+
+def _load_kernels(world: Scenario | InfeasibleWorld) -> None:
+    """Make a short run, if kernels make the runs: the first one of a machine compiles them, which no sample should."""
+    if isinstance(world, Scenario) and executor_of(world, Instrument()) == "compiled":
+        simulate(replace(world, requests=(Request(prompt=1, output=2),)), policies.create("static"))
 
 
 def _shortened(content: Scenario | InfeasibleWorld) -> tuple[Scenario | InfeasibleWorld, float]:

@@ -191,7 +191,11 @@ def _programme(observation: Observation, ways: Ways) -> _Programme | None:
 
 
 def _path_rows(observation: Observation, ways: Ways) -> tuple[Any, FloatArray]:
-    """Rows of a path, and their right-hand sides: one way leaves the source, and as many reach a device as leave it."""
+    """The constraints of a path: one way leaves the source, and as many ways end at a device as begin there.
+
+    Returns:
+        The rows of the matrix, and their right-hand sides.
+    """
     from scipy.sparse import coo_array  # noqa: PLC0415
 
     count, last = observation.devices, len(observation.step_graphs.chain.stages) - 1
