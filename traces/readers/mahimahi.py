@@ -42,7 +42,7 @@ _CLEAN: Mapping[str, Any] = {
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
-    """Whether a file that begins with these lines is in this format: they are whole numbers that do not decrease, or rates.
+    """Whether a file that begins with these lines is in this format: whole numbers that never decrease, or rates.
 
     A load in per cent may be written as whole numbers too (format `planetlab`), but hardly ever rises all the time.
     """

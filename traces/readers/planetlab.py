@@ -23,7 +23,7 @@ STEP_S = 300.0
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
-    """Whether a file that begins with these lines is in this format, that is, whether they are whole numbers up to 100."""
+    """Whether a file that begins with these lines is in this format: they are whole numbers up to 100."""
     return quantity in (None, "fraction") and all(is_whole(line) and int(line) <= 100 for line in head)
 
 
