@@ -1,33 +1,32 @@
 """The laws of the event engine, on random worlds."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios, small_world, varied
+from worlds import Returning, Scripted, Shuffled, clusters, rate_of, reals, scenarios, small_world, varied
 
 from headway.simcore import (
     BlockOptions,
     Cluster,
-    Decision,
     Device,
-    Keep,
     Link,
     ModelSpec,
     NetworkOptions,
-    Observation,
     PaperCost,
-    Placement,
+    Policy,
     Request,
     RunOptions,
     Scenario,
     simulate,
 )
 from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.options import Caches
 from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -38,15 +37,25 @@ def total_parts(tokens: pd.DataFrame) -> pd.Series:
     return tokens[parts].sum(axis=1)
 
 
-@given(scenarios(most_shards=4), SEEDS)
-@settings(max_examples=40, deadline=None)
-def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
-    """Dedicated links, a steady world, a decision before every token, blocks moving at random."""
-    result = simulate(varied(scenario, interval=1), Shuffled(seed))
+@given(
+    scenario=scenarios(cluster=clusters() | clusters(most=5, mesh=True), most_tokens=6, most_shards=4),
+    policy=st.sampled_from([Shuffled, Returning]),
+    seed=SEEDS,
+    on_disk=st.booleans(),
+    moves=st.sampled_from(["parallel", "serial"]),
+    caches=st.sampled_from(get_args(Caches)),
+)
+@settings(max_examples=150, deadline=None)
+def test_events_equal_the_closed_form(
+    scenario: Scenario, policy: Callable[[int], Policy], seed: int, on_disk: bool, moves: str, caches: str
+) -> None:
+    """Dedicated links, a steady world, a decision before every token, blocks moving at random and often back."""
+    scenario = varied(scenario, interval=1, weights_on_disk=on_disk, moves=moves, caches=caches)
+    result = simulate(scenario, policy(seed), RunOptions(audit=True))
     tokens, decisions = result.tokens, result.decisions
     assert result.runs.status[0] == "complete"
     inference_s = tokens.latency_s - tokens.migration_s - tokens.wait_s
-    np.testing.assert_allclose(inference_s, decisions.predicted_delay_s, rtol=1e-9)
+    np.testing.assert_allclose(inference_s, decisions.predicted_delay_s, rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(tokens.migration_s, decisions.predicted_migration_s, rtol=1e-9, atol=1e-15)
 
 
@@ -115,9 +124,12 @@ def test_one_token_at_a_time_is_the_same_under_both_disciplines(scenario: Scenar
     np.testing.assert_allclose(ps.devices.busy_s, fifo.devices.busy_s, rtol=1e-6, atol=1e-12)
 
 
-@given(scenarios(cluster=clusters(fixed_times=False)), SEEDS, reals(0.1, 10.0))
-@settings(max_examples=40, deadline=None)
-def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int, factor: float) -> None:
+@pytest.mark.parametrize("sharing", ["dedicated", "fair"])
+@given(scenario=scenarios(cluster=clusters(fixed_times=False)), seed=SEEDS, factor=reals(0.1, 10.0))
+@settings(max_examples=30, deadline=None)
+def test_a_world_k_times_faster_is_k_times_faster(
+    sharing: str, scenario: Scenario, seed: int, factor: float
+) -> None:
     cluster = scenario.cluster
     faster = Cluster(
         tuple(
@@ -130,7 +142,7 @@ def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int,
         ),
         cluster.source,
     )
-    scenario = replace(scenario, requests=(replace(scenario.requests[0], arrival_s=0.0),))
+    scenario = varied(scenario, requests=(replace(scenario.requests[0], arrival_s=0.0),), sharing=sharing)
     slow = simulate(scenario, Shuffled(seed)).tokens.latency_s
     fast = simulate(replace(scenario, cluster=faster), Shuffled(seed)).tokens.latency_s
     np.testing.assert_allclose(fast * factor, slow, rtol=1e-9)
@@ -315,26 +327,6 @@ def test_swapping_slows_down_by_the_excess_over_the_disk_rate() -> None:
     assert result.devices.swapped_bytes.tolist() == [100.0, 0.0]
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (np.array([0, 0, 0]), "3"),
-        (np.array([0, 0, 0, 2]), "0 to 1"),
-        (np.array([0, 0, 0, -1]), "0 to 1"),
-        (np.array([0.0, 0, 0, 0]), "whole numbers"),
-        (np.array([[0, 0], [0, 0]]), "(2, 2)"),
-    ],
-)
-def test_an_invalid_placement_is_recorded_and_the_old_one_kept(answer: np.ndarray, reason: str) -> None:
-    result = simulate(world(), Scripted(ON_FAST, answer))
-    assert result.decisions.outcome.tolist() == ["adopted", "infeasible", "kept", "kept"]
-    assert reason in result.decisions.reason[1]
-    assert len(result.migrations) == 0
-    failing = simulate(world(on_infeasible="fail"), Scripted(ON_FAST, answer))
-    assert failing.runs.status[0] == "infeasible"
-    assert failing.runs.tokens[0] == 1
-
-
 def test_without_a_first_placement_the_run_ends() -> None:
     result = simulate(world(), Scripted())
     assert result.runs.status[0] == "infeasible"
@@ -378,48 +370,3 @@ def test_measured_decisions_cost_their_wall_time() -> None:
     result = simulate(world(decision_time="measured"), Scripted(ON_FAST))
     np.testing.assert_array_equal(result.tokens.decision_s, result.timings.decision_wall_s)
     assert (result.tokens.decision_s > 0).all()
-
-
-def test_observations_cannot_be_written_to() -> None:
-    policy = Scripted(ON_FAST)
-    simulate(world(), policy)
-    observation = policy.observations[1]
-    arrays = [value for value in vars(observation).values() if isinstance(value, np.ndarray)]
-    arrays += [
-        getattr(observation.blocks, name) for name in ("kind", "layer", "heads", "proj", "ffn", "shards")
-    ]
-    arrays += [
-        array
-        for step in observation.steps
-        for array in vars(step.cost).values()
-        if isinstance(array, np.ndarray)
-    ]
-    arrays += [
-        observation.kind_seconds,
-        observation.per_byte_s,
-        *(part for times in observation.step_times for part in times),
-    ]
-    assert observation.placement is not None
-    graph = observation.step_graphs.of(observation.placement, observation.source)
-    arrays += [value for value in vars(graph).values() if isinstance(value, np.ndarray)]
-    arrays += [graph.tasks, graph.messages, graph.predecessors]
-    assert len(arrays) > 20
-    assert not any(array.flags.writeable for array in arrays)
-
-
-def test_a_policy_cannot_reach_back_into_the_run_through_its_answer() -> None:
-    answer = ON_FAST.copy()
-
-    class Sly:
-        name = "sly"
-
-        def decide(self, observation: Observation) -> Decision:
-            if observation.placement is None:
-                return Placement(answer)
-            answer[:] = 1
-            return Keep()
-
-    honest = simulate(world(), Scripted(ON_FAST))
-    sly = simulate(world(), Sly())
-    np.testing.assert_array_equal(sly.tokens.latency_s, honest.tokens.latency_s)
-    assert set(sly.placements.device) == {"fast"}

@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, eventful, model_of_bytes, varied
+from worlds import Scripted, eventful, small_world, varied
 
 from headway.simcore import (
-    Cluster,
-    DecodeCost,
-    Device,
     ForecastOptions,
-    Link,
     Observation,
     Period,
     Request,
@@ -23,8 +19,6 @@ from headway.simcore import (
 )
 from headway.traces import Trace
 
-MODEL = model_of_bytes()
-
 FIELDS = ("available_bytes", "availability", "rate", "up")
 ALL = ("memory", "availability", "rates", "outages")
 
@@ -32,17 +26,9 @@ ALL = ("memory", "availability", "rates", "outages")
 @pytest.fixture
 def scenario() -> Scenario:
     """Two devices that take about a second for a token."""
-    return Scenario(
-        name="small",
-        model=MODEL,
-        cost=DecodeCost(MODEL),
-        cluster=Cluster(
-            tuple(Device(name=name, memory_bytes=1e4, flops=1e3, disk_bandwidth=1e9) for name in "ab"),
-            (Link(name="ab", ends=("a", "b"), bandwidth=Trace.constant(1e4)),),
-            "a",
-        ),
-        requests=(Request(prompt=2, output=12),),
-    )
+    device = {"memory_bytes": 1e4, "disk_bandwidth": 1e9}
+    requests = (Request(prompt=2, output=12),)
+    return small_world(rate=1e4, device=device, embed=True, lm_head=True, requests=requests)
 
 
 def forecast(methods: Any, **options: Any) -> ForecastOptions:

@@ -14,6 +14,7 @@ import pytest
 import simpy
 from scipy import stats
 from simulated import at, unexpected
+from worlds import bare
 
 from headway.simcore import (
     BlockOptions,
@@ -148,7 +149,7 @@ def test_the_mean_response_under_sharing_depends_on_the_mean_size_alone(sizes: S
 def carry(comes_s: FloatArray, sizes: FloatArray) -> FloatArray:
     """Time from sending to arrival of each message on one fair link of 1 byte/s, shape (messages,)."""
     env = simpy.Environment()
-    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
+    devices = tuple(map(bare, "ab"))
     link = Link(name="l", ends=("a", "b"), bandwidth=Trace.constant(1.0))
     net = network(env, Cluster(devices, (link,), "a"), "fair")
     response_s = np.zeros(len(comes_s))

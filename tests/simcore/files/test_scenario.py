@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -806,42 +805,10 @@ def test_the_controller_of_the_paper_is_one_line(folder: Path) -> None:
     assert small(folder, {"controller": paper}).controller == PAPER_CONTROLLER
 
 
-@pytest.mark.parametrize("wrong", ["soon", 0, -1, 2.5, True, None])
-def test_a_horizon_is_a_name_or_a_number_of_tokens(folder: Path, wrong: object) -> None:
-    with pytest.raises(
-        InputError, match=r"controller.horizon: got .*; expected a number of tokens, or one of"
-    ):
-        small(folder, {"controller": {"horizon": wrong}})
-
-
-@pytest.mark.parametrize("wrong", ["all", {"slowdown": 0}, {"misprediction": "150 %"}, {"faults": True}])
-def test_triggers_are_a_section_or_none(folder: Path, wrong: object) -> None:
-    with pytest.raises(InputError, match=r"controller.triggers"):
-        small(folder, {"controller": {"triggers": wrong}})
-
-
 def test_one_method_is_the_forecast_of_everything(folder: Path) -> None:
     oracle = ForecastOptions(memory="oracle", availability="oracle", rates="oracle", outages="oracle")
     assert small(folder, {"controller": {"forecast": "oracle"}}).controller.forecast == oracle
     assert small(folder, {"controller": {"forecast": "none"}}).controller == ControllerOptions()
-
-
-@pytest.mark.parametrize(
-    ("wrong", "where"),
-    [
-        ("mean", "controller.forecast: got 'mean'; expected one of none, last, seasonal, oracle"),
-        ("seasonal", "controller.forecast: got seasonal forecasts without season; expected season"),
-        ({"outages": "mean"}, "controller.forecast.outages"),
-        ({"memory": "oracle", "step": "0 s"}, "controller.forecast.step"),
-        ({"memory": "oracle", "step": "2 min"}, "controller.forecast: got 120 s for step"),
-        ({"memory": "oracle", "span": "24 h"}, "controller.forecast: got 1 s for step"),
-        ({"disks": "oracle"}, "controller.forecast.disks: got the unknown key 'disks'"),
-        (3, "controller.forecast"),
-    ],
-)
-def test_a_forecast_that_makes_no_sense_is_refused(folder: Path, wrong: object, where: str) -> None:
-    with pytest.raises(InputError, match=re.escape(where)):
-        small(folder, {"controller": {"forecast": wrong}})
 
 
 def test_defaults_of_the_controller(folder: Path) -> None:
