@@ -707,15 +707,6 @@ def test_what_is_added_to_a_scenario_leaves_its_walks_alone(folder: Path) -> Non
     assert {name: after[name] for name in before} == before
 
 
-@given(seed=st.integers(0, 2**63 - 1))
-@SHARED_FOLDER
-def test_walks_have_the_mean_they_are_given(seed: int, folder: Path) -> None:
-    """The standard error of the mean of 10 000 independent values with sigma 0.3 is 0.3 %; eight are allowed."""
-    walk = {**WALK, "duration": "10000 s", "correlation": 0.0}
-    trace = rate_of(small(folder, {"links": {"wire": {"bandwidth": walk}}}, seed=seed).cluster.links[0])
-    assert trace.values.mean() == pytest.approx(1e6, rel=0.025)
-
-
 @pytest.mark.parametrize("seed", [-1, 2**63])
 def test_a_seed_beyond_its_bounds_is_told(seed: int, folder: Path) -> None:
     with pytest.raises(InputError, match=rf"^seed: got {seed}; expected a whole number from 0"):
