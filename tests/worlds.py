@@ -56,6 +56,7 @@ __all__ = [
     "model_of_bytes",
     "models",
     "observe",
+    "placed",
     "rate_of",
     "reals",
     "row",
@@ -227,6 +228,12 @@ def observe(scenario: Scenario, placement: IntArray | None = None, interval: int
     request = Request(prompt=4, output=2 * interval)
     world = varied(scenario, requests=(request,), interval=interval, horizon="interval", overflow="fail")
     return observation_of(Question(world, placement))
+
+
+def placed(decision: Decision) -> IntArray:
+    """The devices of a decision, which is a placement."""
+    assert isinstance(decision, Placement)
+    return decision.devices
 
 
 @st.composite

@@ -248,6 +248,12 @@ class Case:
     quantity: Quantity | None = "rate"
     options: dict[str, Any] = field(default_factory=dict)
 
+    def read(self, file: Path) -> None:
+        if self.quantity is None:
+            record(file, format=self.format, options=Options(**self.options))
+        else:
+            read(file, self.quantity, **{"format": self.format} | self.options)
+
 
 CASES = {
     **{f"columns, {name}": Case(text.encode(), says, line) for name, (text, line, says) in COLUMNS.items()},
@@ -283,10 +289,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_malformed_trace_is_refused_with_file_and_line(case: Case, file: Path) -> None:
     file.write_bytes(case.content)
     with pytest.raises(InputError) as caught:
-        if case.quantity is None:
-            record(file, format=case.format, options=Options(**case.options))
-        else:
-            read(file, case.quantity, **{"format": case.format} | case.options)
+        case.read(file)
     assert caught.value.where.startswith(str(file))
     if case.line != 0:
         assert caught.value.where == (str(file) if case.line is None else f"{file}:{case.line}")
