@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ from headway.simcore import (
 )
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.simcore.instrument import Message, Span, Spans
+from headway.simcore.world.options import Caches
 from headway.traces import Trace, on_off
 
 FEW = settings(max_examples=12, deadline=None)
@@ -53,12 +55,6 @@ def beginning(name: str, requests: int, tokens: int) -> Scenario:
     return replace(scenario, requests=tuple(shorter))
 
 
-@given(eventful(), st.integers(0, 100))
-@FEW
-def test_sound_runs_pass(scenario: Scenario, seed: int) -> None:
-    simulate(scenario, Shuffled(seed), options=RunOptions(audit=True))
-
-
 @given(runs(), st.integers(0, 100))
 @FEW
 def test_sound_runs_pass_where_memory_may_not_be_exceeded(question: Question, seed: int) -> None:
@@ -69,9 +65,12 @@ def test_sound_runs_pass_where_memory_may_not_be_exceeded(question: Question, se
         )
 
 
-@given(eventful(faults=True), st.integers(0, 100))
-@FEW
-def test_an_audited_run_has_the_same_tables_and_spans(scenario: Scenario, seed: int) -> None:
+@given(eventful() | eventful(faults=True), st.integers(0, 100), st.sampled_from(get_args(Caches)))
+@settings(max_examples=30, deadline=None)
+def test_a_sound_run_passes_and_has_the_same_tables_and_spans_as_without_audit(
+    scenario: Scenario, seed: int, caches: Caches
+) -> None:
+    scenario = varied(scenario, caches=caches)
     plain: list[Span] = []
     audited: list[Span] = []
     assert_same(

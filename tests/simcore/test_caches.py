@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import (
     Scripted,
-    Shuffled,
     clusters,
-    eventful,
     model_of_bytes,
     scenarios,
     small_world,
@@ -96,12 +94,6 @@ def test_the_faster_way_is_never_slower_than_the_other(scenario: Scenario, seed:
         for caches in get_args(Caches)
     }
     assert seconds["faster"] <= min(seconds["send"], seconds["recompute"]) * (1 + 1e-9)
-
-
-@given(eventful(), SEEDS, CACHES)
-@settings(max_examples=15, deadline=None)
-def test_the_auditor_agrees(scenario: Scenario, seed: int, caches: Caches) -> None:
-    simulate(varied(scenario, caches=caches), Shuffled(seed), AUDITED)
 
 
 def test_a_step_that_recomputes_caches_is_no_misprediction() -> None:

@@ -600,14 +600,6 @@ def test_one_seed_gives_one_world_and_another_seed_another(folder: Path) -> None
     assert small(folder, {"seed": 4}, seed=3).seed == 3
 
 
-def test_a_walk_of_availability_is_cut_off_at_the_whole_device(folder: Path) -> None:
-    share = {**WALK, "walk_mean": 0.9, "sigma": 1.0}
-    scenario = small(folder, {"devices": {"a": {"availability": share}}})
-    values = scenario.cluster.devices[0].availability.values
-    assert values.max() == 1.0
-    assert values.min() < 1.0
-
-
 def test_what_is_added_to_a_scenario_leaves_its_walks_alone(folder: Path) -> None:
     """Streams go by name and not by the order of use, so a comparison of two worlds is paired."""
     devices = {"a": {"count": 3}}
