@@ -208,56 +208,51 @@ def test_what_company_makes_too_late_fails_when_the_link_has_died() -> None:
     assert (saved.arrived, saved.failed) == ({1: 3.0}, {})
 
 
+class Meddling:
+    """A network of two links, of which the first dies; whoever fails there takes other messages off their way."""
+
+    def __init__(self, *victims: int) -> None:
+        self.env = simpy.Environment()
+        self.net = network(self.env, row(DYING, STEADY), "fair")
+        self.messages: list[Transfer] = []
+        self.told: list[tuple[int, float]] = []
+        self._victims = victims
+
+    def send(self, number: int, sender: int, receiver: int, size: float) -> None:
+        arrived = partial(self._tell, number, 1.0)
+        self.messages.append(self.net.send(sender, receiver, size, arrived, partial(self._fail, number)))
+
+    def send_at(self, time_s: float, *numbers: int) -> None:
+        """Send 30 bytes each over the second link."""
+        for number in numbers:
+            at(self.env, time_s, partial(self.send, number, 1, 2, 30.0))
+
+    def _tell(self, number: int, sign: float, _: object) -> None:
+        self.told.append((number, sign * self.env.now))
+
+    def _fail(self, number: int, error: RunEndedError) -> None:
+        self._tell(number, -1.0, error)
+        for victim in self._victims:
+            self.net.cancel(self.messages[victim])
+
+
 def test_who_is_told_of_a_failure_can_cancel_others_that_fail_with_it_or_begin_just_then() -> None:
     """At 3 s two are stuck for ever; the first takes the second off its way, and one of three that begin elsewhere."""
-    env = simpy.Environment()
-    net = network(env, row(DYING, STEADY), "fair")
-    messages: list[Transfer] = []
-    told: list[tuple[int, float]] = []
-
-    def failed(number: int, _: RunEndedError) -> None:
-        told.append((number, -env.now))
-        for other in (0, 1, 2):
-            net.cancel(messages[other])
-
-    def send(number: int, sender: int, receiver: int) -> None:
-        messages.append(
-            net.send(
-                sender, receiver, 30.0, lambda _: told.append((number, env.now)), partial(failed, number)
-            )
-        )
-
-    send(0, 0, 1)
-    send(1, 0, 1)
-    for number in (2, 3, 4):
-        at(env, 3.0, partial(send, number, 1, 2))
-    env.run()
-    assert told == [(0, -3.0), (3, 9.0), (4, 9.0)]
+    mail = Meddling(0, 1, 2)
+    mail.send(0, 0, 1, 30.0)
+    mail.send(1, 0, 1, 30.0)
+    mail.send_at(3.0, 2, 3, 4)
+    mail.env.run()
+    assert mail.told == [(0, -3.0), (3, 9.0), (4, 9.0)]
 
 
 def test_a_failure_found_while_rates_are_found_does_not_spoil_those_of_others() -> None:
     """When its company goes at 2 s, too little can come; who fails takes one of three that begin at that moment."""
-    env = simpy.Environment()
-    net = network(env, row(DYING, STEADY), "fair")
-    messages: list[Transfer] = []
-    told: list[tuple[int, float]] = []
-
-    def failed(number: int, _: RunEndedError) -> None:
-        told.append((number, -env.now))
-        net.cancel(messages[2])
-
-    def send(number: int, sender: int, receiver: int, size: float) -> None:
-        messages.append(
-            net.send(
-                sender, receiver, size, lambda _: told.append((number, env.now)), partial(failed, number)
-            )
-        )
-
-    send(0, 0, 1, 29.0)
-    send(1, 0, 1, 100.0)
-    for number in (2, 3, 4):
-        at(env, 2.0, partial(send, number, 1, 2, 30.0))
-    at(env, 2.0, lambda: net.cancel(messages[1]))
-    env.run()
+    mail = Meddling(2)
+    mail.send(0, 0, 1, 29.0)
+    mail.send(1, 0, 1, 100.0)
+    mail.send_at(2.0, 2, 3, 4)
+    at(mail.env, 2.0, lambda: mail.net.cancel(mail.messages[1]))
+    mail.env.run()
     # The first has had 10 of its 29 bytes, and 10 more can come.
-    assert told == [(0, -2.0), (3, 8.0), (4, 8.0)]
+    assert mail.told == [(0, -2.0), (3, 8.0), (4, 8.0)]
