@@ -163,7 +163,8 @@ def with_links(scenario: Scenario, *names: str, **changes: Any) -> Scenario:
 
 def bare(name: str, **changes: Any) -> Device:
     """A device for tests that need little more than its name."""
-    return Device(**{"name": name, "memory_bytes": 1.0, "flops": 1.0} | changes)
+    values: dict[str, Any] = {"name": name, "memory_bytes": 1.0, "flops": 1.0} | changes
+    return Device(**values)
 
 
 def row(*traces: Trace, latency_s: float = 0.0) -> Cluster:

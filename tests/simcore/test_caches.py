@@ -27,7 +27,6 @@ from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.options import Caches, TriggerOptions
 
 SEEDS = st.integers(0, 2**32 - 1)
-CACHES = st.sampled_from(get_args(Caches))
 AUDITED = RunOptions(audit=True)
 MODEL = model_of_bytes(ffn_width=8, bytes_per_kv=16)
 HEAD, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 4 * 16
@@ -35,8 +34,8 @@ HEAD, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 4 * 16
 
 def world(rate: float, **changes: Any) -> Scenario:
     """Two equal devices and a link; a prompt of 50 tokens."""
-    changes = {"requests": (Request(prompt=50, output=4),), "interval": 1} | changes
-    return small_world(model=MODEL, rate=rate, device={"flops": 1e5}, **changes)
+    values: dict[str, Any] = {"requests": (Request(prompt=50, output=4),), "interval": 1} | changes
+    return small_world(model=MODEL, rate=rate, device={"flops": 1e5}, **values)
 
 
 def head_away(scenario: Scenario) -> Scripted:

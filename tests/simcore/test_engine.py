@@ -9,7 +9,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Returning, Scripted, Shuffled, clusters, rate_of, reals, scenarios, small_world, varied
+from worlds import (
+    Returning,
+    Scripted,
+    Shuffled,
+    clusters,
+    rate_of,
+    reals,
+    scenarios,
+    small_world,
+    varied,
+    with_devices,
+    with_links,
+)
 
 from headway.simcore import (
     BlockOptions,
@@ -201,25 +213,10 @@ ON_FAST = np.array([0, 0, 0, 0])
 FFN_AWAY = np.array([0, 0, 0, 1])
 
 
-def with_device(scenario: Scenario, i: int, **changes: object) -> Scenario:
-    devices = list(scenario.cluster.devices)
-    devices[i] = replace(devices[i], **changes)  # type: ignore[arg-type]
-    cluster = scenario.cluster
-    return replace(scenario, cluster=Cluster(tuple(devices), cluster.links, cluster.source))
-
-
-def with_bandwidth(scenario: Scenario, trace: Trace) -> Scenario:
-    cluster = scenario.cluster
-    return replace(
-        scenario,
-        cluster=Cluster(cluster.devices, (replace(cluster.links[0], bandwidth=trace),), cluster.source),
-    )
-
-
 def test_zero_bandwidth_stalls_a_message_and_lets_it_go_on_later() -> None:
     steady = simulate(world(), Scripted(FFN_AWAY)).tokens
     gap = Trace([0.0, 1.6, 11.6], [100.0, 0.0, 100.0])  # the first message flows from 1.588 s to 1.748 s
-    held_up = simulate(with_bandwidth(world(), gap), Scripted(FFN_AWAY)).tokens
+    held_up = simulate(with_links(world(), bandwidth=gap), Scripted(FFN_AWAY)).tokens
     assert held_up.latency_s.sum() == pytest.approx(steady.latency_s.sum() + 10.0)
 
 
@@ -227,7 +224,7 @@ def test_policies_see_what_was_measured_over_the_window() -> None:
     """A link that is up for 1 s and down for 3 s, and a device that is free for half of every second."""
     busy = Trace([0.0, 0.5], [1.0, 0.0], end="loop", duration=1.0)
     blinking = Trace([0.0, 1.0], [100.0, 0.0], end="loop", duration=4.0)
-    scenario = with_device(with_bandwidth(world(), blinking), 0, availability=busy)
+    scenario = with_devices(with_links(world(), bandwidth=blinking), "fast", availability=busy)
     scenario = replace(scenario, requests=(Request(prompt=2, output=1, arrival_s=8.0),))
 
     def rate_and_share(window_s: float) -> list[float]:
@@ -246,7 +243,7 @@ def test_policies_see_what_was_measured_over_the_window() -> None:
 def test_a_change_of_rate_in_mid_flow_counts() -> None:
     """8 * 2 bytes leave at 0.96 s + 0.5 s: 4 bytes at 10 B/s until 1.86 s, the remaining 12 at 100 B/s."""
     change = Trace([0.0, 1.86], [10.0, 100.0])
-    scenario = with_bandwidth(replace(world(), requests=(Request(prompt=2, output=1),)), change)
+    scenario = with_links(replace(world(), requests=(Request(prompt=2, output=1),)), bandwidth=change)
     tokens = simulate(scenario, Scripted(FFN_AWAY)).tokens
     heads_s = 2 * (2 * 8 * 4 * 3 * 2 + 4 * 4 * 2) / 1e3
     proj_s = 2 * 8 * 8 * 2 / 1e3
@@ -260,17 +257,14 @@ def test_a_change_of_rate_in_mid_flow_counts() -> None:
 
 
 def test_latency_is_paid_once_per_message() -> None:
-    without = with_bandwidth(world(), Trace.constant(100.0))
-    cluster = without.cluster
-    instant = replace(cluster.links[0], latency_s=0.0)
-    without = replace(without, cluster=Cluster(cluster.devices, (instant,), cluster.source))
+    without = with_links(world(), latency_s=0.0)
     with_latency = simulate(world(), Scripted(FFN_AWAY)).tokens.latency_s
     np.testing.assert_allclose(with_latency - simulate(without, Scripted(FFN_AWAY)).tokens.latency_s, 2 * 0.5)
 
 
 def test_a_dead_link_ends_the_run_and_names_it() -> None:
     dying = Trace([0.0], [100.0], end="zero", duration=12.0)
-    result = simulate(with_bandwidth(world(), dying), Scripted(FFN_AWAY))
+    result = simulate(with_links(world(), bandwidth=dying), Scripted(FFN_AWAY))
     run = result.runs.iloc[0]
     assert run.status == "stalled"
     assert "'link'" in run.detail
@@ -295,7 +289,7 @@ def test_two_messages_that_stall_at_once_end_the_run_like_one() -> None:
 
 
 def test_a_dead_device_ends_the_run_and_names_it() -> None:
-    gone = with_device(world(), 0, availability=Trace([0.0], [1.0], end="zero", duration=2.0))
+    gone = with_devices(world(), "fast", availability=Trace([0.0], [1.0], end="zero", duration=2.0))
     run = simulate(gone, Scripted(ON_FAST)).runs.iloc[0]
     assert run.status == "stalled"
     assert "'fast'" in run.detail
@@ -306,7 +300,7 @@ def test_out_of_memory_ends_the_run_with_device_token_and_bytes() -> None:
     scenario = world()
     second = scenario.cost.step(one_sequence(2, 1))
     fits_two = float(second.memory_bytes[scenario.block_table.kind].sum()) + second.activation_bytes
-    full = with_device(varied(scenario, interval=4), 0, memory_bytes=fits_two)
+    full = with_devices(varied(scenario, interval=4), "fast", memory_bytes=fits_two)
     result = simulate(full, Scripted(ON_FAST))
     run = result.runs.iloc[0]
     assert run.status == "out-of-memory"
@@ -320,7 +314,7 @@ def test_swapping_slows_down_by_the_excess_over_the_disk_rate() -> None:
     step = scenario.cost.step(one_sequence(2, 0))
     needed = float(step.memory_bytes[scenario.block_table.kind].sum()) + step.activation_bytes
     roomy = simulate(scenario, Scripted(ON_FAST)).tokens.latency_s[0]
-    tight = with_device(varied(scenario, overflow="swap"), 0, memory_bytes=needed - 100.0)
+    tight = with_devices(varied(scenario, overflow="swap"), "fast", memory_bytes=needed - 100.0)
     result = simulate(tight, Scripted(ON_FAST))
     assert result.tokens.latency_s[0] == pytest.approx(roomy + 100.0 / 1e3)
     assert result.tokens.disk_s[0] == pytest.approx(100.0 / 1e3)
@@ -335,7 +329,7 @@ def test_without_a_first_placement_the_run_ends() -> None:
 
 
 def test_too_large_a_first_placement_is_handled_by_the_overflow_rule() -> None:
-    small = with_device(world(), 0, memory_bytes=100.0)
+    small = with_devices(world(), "fast", memory_bytes=100.0)
     assert simulate(small, Scripted(ON_FAST)).runs.status[0] == "out-of-memory"
     swapping = simulate(varied(small, overflow="swap"), Scripted(ON_FAST))
     assert swapping.runs.status[0] == "complete"
