@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
-from worlds import Scripted, Shuffled, eventful, small_world, varied
+from worlds import Scripted, Shuffled, eventful, small_world, varied, with_devices
 
 from headway.analysis.cli import app
 from headway.analysis.compare import choose, create_all
@@ -124,8 +124,7 @@ def test_a_paced_run_can_be_audited() -> None:
 
 def test_a_run_that_ends_early_is_audited_too() -> None:
     scenario = beginning("home-cluster", requests=1, tokens=2)
-    tiny = tuple(replace(device, memory_bytes=1e3) for device in scenario.cluster.devices)
-    scenario = varied(scenario, cluster=replace(scenario.cluster, devices=tiny), overflow="fail")
+    scenario = varied(with_devices(scenario, memory_bytes=1e3), overflow="fail")
     audits: list[Audit] = []
     result = simulate(scenario, Shuffled(1), options=RunOptions(audit=True), on_audit=audits.append)
     assert result.runs.status[0] == "out-of-memory"

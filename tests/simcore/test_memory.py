@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import model_of_bytes, small_world, varied
+from worlds import model_of_bytes, small_world, varied, with_devices
 
 from headway.simcore import (
     Cluster,
@@ -143,9 +143,7 @@ def test_a_slow_device_hides_more_of_its_reading() -> None:
         overflow="swap",
         swap="prefetch",
     )
-    one = replace(busy.cluster.devices[0], availability=Trace.constant(0.1))
-    slow = replace(busy, cluster=replace(busy.cluster, devices=(one, busy.cluster.devices[1])))
-    tokens = run(slow).tokens
+    tokens = run(with_devices(busy, "one", availability=Trace.constant(0.1))).tokens
     assert (tokens.disk_s[0], tokens.latency_s[0]) == (0.0, pytest.approx(10 * sum(COMPUTED_S)))
 
 
