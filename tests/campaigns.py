@@ -3,14 +3,16 @@
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from headway import policies
 from headway.analysis.cli import app
 from headway.analysis.experiments import (
     Campaign,
@@ -24,7 +26,7 @@ from headway.analysis.experiments import (
 )
 from headway.analysis.store.tables import STORED, Tables
 from headway.policies import registry
-from headway.simcore import Policy
+from headway.simcore import Decision, Observation, Policy
 
 LAB = """\
 name: lab
@@ -86,6 +88,15 @@ def make(campaign: Campaign, folder: Path, store: Store, *, threads: int = 2, **
         return run(planned(campaign, folder), store, given_workers(executor, threads), **options)
 
 
+def made(folder: Path, campaign: str = CAMPAIGN) -> Store:
+    """A store with a campaign, which was made in one go."""
+    store = Store(folder / "store")
+    tally = make(small(folder, campaign), folder, store, threads=1)
+    assert (tally.before, tally.failed, tally.left) == (0, 0, 0)
+    assert tally.done == tally.total
+    return store
+
+
 def rows(store: Store, table: str) -> pd.DataFrame:
     """A table of a store in an order that does not depend on how it came about."""
     frame = store.view().read(table).to_pandas()
@@ -133,6 +144,19 @@ def register(patch: pytest.MonkeyPatch, name: str, policy: Callable[..., Policy]
     Entry points, by which packages do so, are read once per process: other tests would then meet the policy too.
     """
     patch.setitem(registry._POLICIES, name, policy)
+
+
+@dataclass(frozen=True)
+class Sore:
+    """Raises an exception of its own, while there is one."""
+
+    name = "sore"
+    error: ClassVar[Exception | None] = None
+
+    def decide(self, observation: Observation) -> Decision:
+        if Sore.error is not None:
+            raise Sore.error
+        return policies.create("greedy").decide(observation)
 
 
 def headway(*arguments: object) -> tuple[int, str]:

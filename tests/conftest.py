@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -32,3 +32,12 @@ def _any_machine() -> Iterator[None]:
         for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "PYTHONWARNINGS"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture
+def sore(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
+    """Says what the policy `sore` raises from now on; scenarios may name it."""
+    from campaigns import Sore, register  # noqa: PLC0415  # most tests need no campaigns
+
+    register(monkeypatch, "sore", Sore)
+    return lambda error: monkeypatch.setattr(Sore, "error", error)

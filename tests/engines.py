@@ -1,11 +1,10 @@
 """Worlds under the execution patterns of real engines, for calculations by hand."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from worlds import Scripted, small_world
+from worlds import Scripted, small_world, with_links
 
 from headway.simcore import (
     DecodeCost,
@@ -73,5 +72,4 @@ def run(scenario: Scenario, placement: IntArray | None = None) -> Result:
 
 
 def with_latency(scenario: Scenario, latency_s: float = 1.0) -> Scenario:
-    links = tuple(replace(link, latency_s=latency_s) for link in scenario.cluster.links)
-    return replace(scenario, cluster=replace(scenario.cluster, links=links))
+    return with_links(scenario, latency_s=latency_s)

@@ -64,6 +64,18 @@ BLOWS = ("number", "number", "number", "word", "cut", "drop", "flip", "insert", 
 EXTREMES = (*NUMBERS, *QUANTITIES, *TEXTS, *SHAPES)
 
 
+def small_world(**sections: Any) -> dict[str, Any]:
+    """The document of a scenario of two devices with a link; sections may be replaced."""
+    device = {"memory": "9 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
+    return {
+        "model": {"shape": {"layers": 1, "width": 64, "heads": 4}},
+        "devices": {"left": device, "right": device},
+        "links": {"cable": {"connect": "all", "bandwidth": "1 Mbit/s"}},
+        "workload": [{"prompt": 2, "output": 2}],
+        "policies": ["greedy"],
+    } | sections
+
+
 class Some(list[_Made]):
     """A list with a short text form: Hypothesis prints the lists from which it draws."""
 

@@ -55,7 +55,7 @@ class OneByOne:
 
 
 @dataclass(frozen=True)
-class InARow:
+class InARow(OneByOne):
     """Devices of a stage compute side by side, but hand what comes out from one to the next, in order of their number.
 
     Each adds its own before it sends on, so that a stage of n devices sends n - 1 outputs and one to the end. No
@@ -64,9 +64,6 @@ class InARow:
 
     name: str = "in-a-row"
     projection: Projection = "sharded"
-
-    def chain(self, blocks: BlockTable) -> Chain:
-        return PATTERNS.find(self.projection).chain(blocks)
 
     def graphs(self, blocks: BlockTable) -> Callable[[IntArray, int], StepGraph]:
         chain = self.chain(blocks)

@@ -1,5 +1,6 @@
 """Random small worlds for the tests: the strategies of `headway.policies.contract`, and what only the tests need."""
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -41,8 +42,11 @@ from headway.simcore import (
 from headway.traces import Trace, on_off
 
 __all__ = [
+    "Insisting",
+    "Returning",
     "Scripted",
     "Shuffled",
+    "bare",
     "blinking",
     "clusters",
     "constant",
@@ -52,12 +56,16 @@ __all__ = [
     "model_of_bytes",
     "models",
     "observe",
+    "placed",
     "rate_of",
     "reals",
+    "row",
     "scenarios",
     "small_world",
     "varied",
     "varying",
+    "with_devices",
+    "with_links",
 ]
 
 
@@ -104,6 +112,7 @@ def small_world(
     model: ModelSpec | None = None,
     rate: float = 100.0,
     device: dict[str, Any] | None = None,
+    up: Mapping[str, Trace] | None = None,
     **changes: Any,
 ) -> Scenario:
     """A world for calculations by hand, without embedding and output head; options and fields may be replaced.
@@ -113,11 +122,14 @@ def small_world(
         model: of the scenario; by default `model_of_bytes()`.
         rate: of the link between every two devices [bytes/s].
         device: fields of all devices; by default they have 1 MB and 1000 FLOP/s.
+        up: when devices are up, those that are not always.
         changes: as of `varied`.
     """
     model = model or model_of_bytes()
     fields_of_device = {"memory_bytes": 1e6, "flops": 1e3} | (device or {})
-    devices = tuple(Device(name=name, **fields_of_device) for name in names)
+    devices = tuple(
+        Device(name=name, up=(up or {}).get(name, Trace.constant(1.0)), **fields_of_device) for name in names
+    )
     links = tuple(
         Link(name=one + other, ends=(one, other), bandwidth=Trace.constant(rate))
         for one, other in combinations(names, 2)
@@ -133,6 +145,51 @@ def small_world(
     return varied(scenario, **changes)
 
 
+def with_devices(scenario: Scenario, *names: str, **changes: Any) -> Scenario:
+    """The scenario with fields of these devices replaced, or of all devices if none is named."""
+    devices = tuple(
+        replace(one, **changes) if one.name in names or not names else one for one in scenario.cluster.devices
+    )
+    return replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+
+
+def with_links(scenario: Scenario, *names: str, **changes: Any) -> Scenario:
+    """The scenario with fields of these links replaced, or of all links if none is named."""
+    links = tuple(
+        replace(one, **changes) if one.name in names or not names else one for one in scenario.cluster.links
+    )
+    return replace(scenario, cluster=replace(scenario.cluster, links=links))
+
+
+def bare(name: str, **changes: Any) -> Device:
+    """A device for tests that need little more than its name."""
+    values: dict[str, Any] = {"name": name, "memory_bytes": 1.0, "flops": 1.0} | changes
+    return Device(**values)
+
+
+def row(*traces: Trace, latency_s: float = 0.0) -> Cluster:
+    """Devices d0, d1, ... in a row, and links l0, l1, ... with these bandwidths between them."""
+    links = tuple(
+        Link(name=f"l{i}", ends=(f"d{i}", f"d{i + 1}"), bandwidth=trace, latency_s=latency_s)
+        for i, trace in enumerate(traces)
+    )
+    return Cluster(tuple(bare(f"d{i}") for i in range(len(traces) + 1)), links, "d0")
+
+
+class Insisting:
+    """First one placement, then always another one; keeps its observations."""
+
+    name = "insisting"
+
+    def __init__(self, first: IntArray, then: IntArray) -> None:
+        self._first, self._then = first, then
+        self.observations: list[Observation] = []
+
+    def decide(self, observation: Observation) -> Decision:
+        self.observations.append(observation)
+        return Placement(self._first if observation.placement is None else self._then)
+
+
 class Shuffled:
     """Places every block at random, anew at every interval."""
 
@@ -145,6 +202,25 @@ class Shuffled:
         return Placement(self._random.integers(0, observation.devices, len(observation.blocks)))
 
 
+class Returning:
+    """Places blocks at random, often where they were before, and asks for random copies first."""
+
+    name = "returning"
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._past: list[IntArray] = []
+
+    def decide(self, observation: Observation) -> Decision:
+        blocks, random = len(observation.blocks), self._random
+        if self._past and random.random() < 0.5:
+            devices = self._past[int(random.integers(len(self._past)))]
+        else:
+            devices = random.integers(0, observation.devices, blocks)
+        self._past.append(devices)
+        return Placement(devices, random.random((blocks, observation.devices)) < 0.5)
+
+
 def observe(scenario: Scenario, placement: IntArray | None = None, interval: int = 1) -> Observation:
     """What a policy sees at the first token, or at the second decision with a placement in force.
 
@@ -153,6 +229,12 @@ def observe(scenario: Scenario, placement: IntArray | None = None, interval: int
     request = Request(prompt=4, output=2 * interval)
     world = varied(scenario, requests=(request,), interval=interval, horizon="interval", overflow="fail")
     return observation_of(Question(world, placement))
+
+
+def placed(decision: Decision) -> IntArray:
+    """The devices of a decision, which is a placement."""
+    assert isinstance(decision, Placement)
+    return decision.devices
 
 
 @st.composite

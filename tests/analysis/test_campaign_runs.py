@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ from campaigns import (
     assert_same,
     headway,
     known,
+    made,
     make,
     names,
     planned,
-    register,
     rows,
     small,
     write,
@@ -46,18 +45,13 @@ from headway.analysis.experiments import (
     run,
 )
 from headway.analysis.experiments.status import campaign_status, failures_of
-from headway.simcore import TABLES, Decision, Observation, load_scenario, simulate
+from headway.simcore import TABLES, load_scenario, simulate
 from headway.traces import InputError, Trace
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store with the small campaign, made in one go."""
-    folder = tmp_path_factory.mktemp("whole")
-    store = Store(folder / "store")
-    tally = make(small(folder), folder, store, threads=1)
-    assert (tally.total, tally.before, tally.done, tally.failed, tally.left) == (RUNS, 0, RUNS, 0, 0)
-    return store
+    return made(tmp_path_factory.mktemp("whole"))
 
 
 def test_a_second_run_does_nothing(tmp_path: Path) -> None:
@@ -182,40 +176,20 @@ def test_a_file_that_changes_under_a_campaign_is_noticed(tmp_path: Path) -> None
 # What goes wrong in runs and with workers
 
 
-@dataclass(frozen=True)
-class Moody:
-    """Raises an exception, unless it is in the mood."""
-
-    name = "moody"
-    good = False
-
-    def decide(self, observation: Observation) -> Decision:
-        if not Moody.good:
-            raise ZeroDivisionError("in no mood")
-        return policies.create("greedy").decide(observation)
-
-
-@pytest.fixture
-def moody(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    register(monkeypatch, "moody", Moody)
-    return lambda good: monkeypatch.setattr(Moody, "good", good)
-
-
 def test_failed_runs_are_recorded_and_tried_again_on_request(
-    tmp_path: Path, moody: Callable[[bool], None]
+    tmp_path: Path, sore: Callable[[Exception | None], None]
 ) -> None:
-    campaign = small(tmp_path, ONE_SEED.replace("[greedy, ", "[greedy, moody, "))
+    sore(ZeroDivisionError("in no mood"))
+    campaign = small(tmp_path, ONE_SEED.replace("[greedy, ", "[greedy, sore, "))
     store = Store(tmp_path / "store")
     tally = make(campaign, tmp_path, store)
     assert (tally.total, tally.done, tally.failed) == (18, 12, 6)
     failures = rows(store, "failures")
-    assert (
-        failures["error"].str.startswith("PolicyError: policy 'moody', asked at token 0 of request 0").all()
-    )
+    assert failures["error"].str.startswith("PolicyError: policy 'sore', asked at token 0 of request 0").all()
     assert failures["error"].str.contains(r"ZeroDivisionError: in no mood, raised at .*\.py:\d+").all()
     assert failures["traceback"].str.contains("in decide").all()
     assert "ZeroDivisionError" in (store.folder / "log.txt").read_text()
-    moody(True)
+    sore(None)
     tally = make(campaign, tmp_path, store)
     assert (tally.done, tally.failed, tally.skipped) == (0, 0, 6)
     tally = make(campaign, tmp_path, store, retry_failed=True)
@@ -378,16 +352,6 @@ def kill_and_resume(folder: Path, whole: Store, chance: random.Random) -> int:
         assert not kept.duplicated().any()
         assert set(kept["run"]) == set(rows(store, "runs")["run"]) == set(rows(store, "tokens")["run"])
         killed += bool(len(kept))
-
-
-@pytest.mark.slow
-def test_a_killed_campaign_resumes_with_nothing_lost_and_nothing_twice(tmp_path: Path, whole: Store) -> None:
-    chance, killed, number = random.Random(os.urandom(4)), 0, 0
-    while killed < 3:
-        number += 1
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        killed += kill_and_resume(folder, whole, chance)
 
 
 @pytest.mark.slow

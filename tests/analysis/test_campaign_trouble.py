@@ -9,14 +9,26 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
-from campaigns import ONE_SEED, assert_same, fake, headway, known, make, planned, register, rows, small, write
+from campaigns import (
+    ONE_SEED,
+    assert_same,
+    fake,
+    headway,
+    known,
+    made,
+    make,
+    planned,
+    register,
+    rows,
+    small,
+    write,
+)
 
 from headway import policies
 from headway.analysis import experiments
@@ -40,41 +52,15 @@ from headway.traces import InputError, Trace
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("whole")
-    store = Store(folder / "store")
-    make(small(folder, ONE_SEED), folder, store)
-    return store
+    return made(tmp_path_factory.mktemp("whole"), ONE_SEED)
 
 
 # Policies
 
 
-@dataclass(frozen=True)
-class Sore:
-    """Raises an exception of its own, while there is one."""
-
-    name = "sore"
-    error: Exception | None = None
-
-    def decide(self, observation: Observation) -> Decision:
-        if Trouble.error is not None:
-            raise Trouble.error
-        return policies.create("greedy").decide(observation)
-
-
-class Trouble:
-    error: Exception | None = None
-
-
 class SpeechlessError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
-
-
-@pytest.fixture
-def sore(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
-    register(monkeypatch, "sore", Sore)
-    return lambda error: monkeypatch.setattr(Trouble, "error", error)
 
 
 SORE = ONE_SEED.replace("[greedy, ", "[sore, ")

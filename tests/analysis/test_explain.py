@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.table import Table
 from typer.testing import CliRunner, Result
-from worlds import Scripted, Shuffled, eventful, model_of_bytes, small_world, varied
+from worlds import Scripted, Shuffled, eventful, model_of_bytes, small_world, varied, with_devices
 
 from headway import policies
 from headway.analysis.cli import app
@@ -207,8 +207,7 @@ def test_moves_and_devices_that_were_down_are_named() -> None:
 
 def test_swapped_bytes_and_charged_decisions_are_told() -> None:
     scenario = world(overflow="swap", decision_time=0.5)
-    full = tuple(replace(device, memory_bytes=10.0) for device in scenario.cluster.devices)
-    swapping = replace(scenario, cluster=replace(scenario.cluster, devices=full))
+    swapping = with_devices(scenario, memory_bytes=10.0)
     text = told(rerun(swapping, Scripted(ONE_AWAY), "run"), 0, 1)
     assert "swapped bytes read from disk" in text
     assert "in simulated time" in text

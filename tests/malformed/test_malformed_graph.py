@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import Some, attempt, broken, damaged, examine, try_out, yaml_of
+from fuzzing import Some, attempt, broken, damaged, examine, small_world, try_out, yaml_of
 from hypothesis import given
 from test_topology import DEVICES
 
@@ -168,18 +168,12 @@ GRAPHML = b"""<?xml version="1.0"?>
 <edge source="left" target="b"><data key="d0">9 Mbit/s</data></edge></graph></graphml>
 """
 
-WORLD = {
-    "model": {"shape": {"layers": 1, "width": 64, "heads": 4}},
-    "devices": {
-        "left": {"memory": "9 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"},
-        "pi": {"count": 3, "memory": "9 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"},
-    },
-    "media": {"air": {"bandwidth": "9 Mbit/s"}},
-    "links": {"cable": {"connect": "all", "bandwidth": "1 Mbit/s"}},
-    "topology": {"net": {"file": "drawn", "ignore": ["weight"], "bandwidth": "1 Mbit/s"}},
-    "workload": [{"prompt": 2, "output": 2}],
-    "policies": ["greedy"],
-}
+DEVICE = {"memory": "9 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
+WORLD = small_world(
+    devices={"left": DEVICE, "pi": DEVICE | {"count": 3}},
+    media={"air": {"bandwidth": "9 Mbit/s"}},
+    topology={"net": {"file": "drawn", "ignore": ["weight"], "bandwidth": "1 Mbit/s"}},
+)
 
 
 def test_a_graph_of_very_many_nodes_is_refused_by_their_number(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzzing import Some, attempt, broken, examine, try_out, yaml_of
+from fuzzing import Some, attempt, broken, examine, small_world, try_out, yaml_of
 from hypothesis import given
 from hypothesis import strategies as st
 from test_request_logs import ALL, MOONCAKE, OTHER_NAMES
@@ -16,16 +16,6 @@ from test_request_logs import ALL, MOONCAKE, OTHER_NAMES
 from headway.simcore import load_scenario
 from headway.traces import InputError
 from headway.traces.requests import FORMATS, read_requests
-
-WORLD = {
-    "model": {"shape": {"layers": 1, "width": 64, "heads": 4}},
-    "devices": {
-        name: {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
-        for name in ("left", "right")
-    },
-    "links": {"cable": {"connect": "all", "bandwidth": "1 Mbit/s"}},
-    "policies": ["greedy"],
-}
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -104,7 +94,7 @@ def test_a_stretch_cannot_move_an_arrival_beyond_the_largest_time(tmp_path: Path
     rows = [f'{{"timestamp": {t}, "input_length": 1, "output_length": 1}}\n' for t in ("0", "1e99")]
     written(tmp_path, "".join(rows))
     path = tmp_path / "lab.yaml"
-    path.write_text(yaml_of({**WORLD, "workload": {"file": "log", "stretch": 1000000}}))
+    path.write_text(yaml_of(small_world(workload={"file": "log", "stretch": 1000000})))
     with pytest.raises(InputError, match=r"workload\.file.*log: got a request 1e\+102 s after the first"):
         load_scenario(path)
 
@@ -131,7 +121,7 @@ def test_a_damaged_log_is_read_or_refused(times: int, tmp_path: Path) -> None:
         assert (log.output > 0).all()
         workload = {"file": "log", "start": f"{start_s} s", "limit": 2, "stretch": stretch, "most_prompt": 9}
         world = tmp_path / "lab.yaml"
-        world.write_text(yaml_of({**WORLD, "workload": workload}))
+        world.write_text(yaml_of(small_world(workload=workload)))
         try_out(attempt(lambda: load_scenario(world), str(tmp_path)))
 
     examine(check, 120 * times, at_random=times > 1)

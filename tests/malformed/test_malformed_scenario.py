@@ -45,6 +45,8 @@ links:
 workload:
   - {{prompt: 4, output: 2}}
 """
+WORLD, REQUESTS = GOOD[: GOOD.index("workload")], GOOD[GOOD.index("workload") :]
+LOG = "arrival [s],prompt,output\n0,1,1\n"
 SHAPE = "shape: {layers: 1, width: 64, heads: 4}"
 RATE = "bandwidth: 100 Mbit/s"
 RATE_FORM = '"100 Mbit/s"'
@@ -291,6 +293,7 @@ MODELS = [
         changed(SHAPE, "shape: {layers: 1000, width: 10000, heads: 10000}"),
         ("10002 blocks", "at most 1000000 blocks"),
     ),
+    Case("no room beside the runtime", GOOD.replace("{mem", "{runtime_memory: 1 GB, mem"), (":2", "at most the 0 GB")),
     Case("too big for all", changed(SHAPE, "preset: llama-2-7b"), (":2", "13.48 GB", "the 2 GB that all devices have")),
     Case(
         "a block too big for any",
@@ -306,6 +309,12 @@ MODELS = [
 
 WORLDS = [
     Case("unknown device in a link", changed("[left, right]", "[left, rihgt]"), ("connect.0.1", "mean 'right'?")),
+    Case("unknown link of the library", GOOD.replace(RATE, "link: ethernet"), ("link", "--links", "'ethernet-1g'")),
+    Case(
+        "medium called like a link of the library",
+        GOOD.replace("cable", "air").replace(RATE, "link: wifi-5") + "media: {air: {bandwidth: 1 MB/s}}\n",
+        ("links.air", "no medium, and a medium called 'air' in `media`", "medium: air here"),
+    ),
     Case("link to itself", changed("[left, right]", "[left, left]"), (":8", "connect.0", "itself", "different")),
     Case("link of three", changed("[left, right]", "[left, right, left]"), ("cable.connect", '"all"')),
     Case("link of numbers", changed("[left, right]", "[left, 1]"), ("cable.connect", '"all"')),
@@ -419,6 +428,123 @@ LOGS = [
 ]
 """Sections `workload` with a log of requests, and a part of the message."""
 
+SECTION = {
+    "controller: {horizon: soon}": ("controller.horizon", "a number of tokens, or one of"),
+    "controller: {horizon: 0}": ("controller.horizon", "a number of tokens, or one of"),
+    "controller: {horizon: -1}": ("controller.horizon", "a number of tokens, or one of"),
+    "controller: {horizon: 2.5}": ("controller.horizon", "a number of tokens, or one of"),
+    "controller: {horizon: true}": ("controller.horizon", "a number of tokens, or one of"),
+    "controller: {horizon:}": ("controller.horizon", "a number of tokens, or one of"),
+    "controller: {triggers: all}": ("controller.triggers", "'all'"),
+    "controller: {triggers: {slowdown: 0}}": ("controller.triggers.slowdown", "0"),
+    "controller: {triggers: {misprediction: 150 %}}": ("controller.triggers.misprediction", "at most 1"),
+    "controller: {triggers: {faults: true}}": ("controller.triggers", "'faults'"),
+    "controller: {forecast: mean}": ("controller.forecast", "'mean'", "one of none, last, seasonal, oracle"),
+    "controller: {forecast: seasonal}": ("controller.forecast", "seasonal forecasts without season", "season"),
+    "controller: {forecast: {outages: mean}}": ("controller.forecast.outages", "mean"),
+    "controller: {forecast: {memory: oracle, step: 0 s}}": ("controller.forecast.step", "greater than 0"),
+    "controller: {forecast: {memory: oracle, step: 2 min}}": ("controller.forecast", "120 s for step"),
+    "controller: {forecast: {memory: oracle, span: 24 h}}": ("controller.forecast", "1 s for step"),
+    "controller: {forecast: {disks: oracle}}": ("controller.forecast.disks", "the unknown key 'disks'"),
+    "controller: {forecast: 3}": ("controller.forecast", "3"),
+    "memory: {overflow: swap, swap: fifo}": ("memory.swap", "'fifo'"),
+    "library: nowhere.yaml": ("library", "nowhere.yaml: got no such file"),
+    "profile: llama.cpp-rcp": ("profile", "did you mean 'llama.cpp-rpc'"),
+    "execution: scattered": (":11", "execution", "'scattered'", "gathered", "ring"),
+    "execution: gathered\ncost: {projection: sharded}": (":12", "sharded", "the execution gathered"),
+    "execution: sharded\ncost: {projection: gathered}": (":12", "gathered", "the execution sharded"),
+    "profile: petals\ncost: {projection: sharded}": ("projection",),
+    "pipeline: {micro_batch: 4}": ("options of a pipeline for no execution",),
+    "pipeline: {micro_batch: 4}\nexecution: ring": ("options of a pipeline for ring",),
+    "pipeline: {micro_batch: 0}\nexecution: pipeline": ("micro_batch", "0"),
+    "cost: {wire: {hidden: 0}}": ("hidden", "0"),
+    "cost: {engine: {lm_head_reads: -1}}": ("lm_head_reads", "-1"),
+    "media: {air: {bandwidth: 1 MB/s, frame: {size: 0 B}}}": ("media.air.frame", "0 B"),
+    "media: {air: {bandwidth: 1 MB/s, frame: {overhead: -1 us}}}": ("media.air.frame", "-1 us"),
+    "placement: 3": ("placement", "3"),
+    "placement: []": ("placement", "[]"),
+    "placement: {}": ("placement",),
+    'placement: ""': ("placement",),
+    "placement: {left: 3}": ("placement", "3"),
+    "placement: {left: {layers: 3}}": ("placement",),
+    "placement: gone.yaml": ("placement", "gone.yaml"),
+    "placement: two.yaml": ("placement", "placements of a, b"),
+    "placement: {file: two.yaml, run: c}": ("placement", "the run 'c'"),
+    "placement: {file: one.yaml, run: c}": ("placement", "a file with one placement"),
+}  # fmt: skip
+"""Sections that are added to the good scenario, and parts of the message."""
+PLACEMENTS = {
+    "one.yaml": "left: rest",
+    "two.yaml": "a: {left: rest}\nb: {left: rest}",
+}
+PLACED = {"left: 3": "left: got 3", "- 1": "no mapping", "left: layers 0-9": "left: got layers 0-9"}
+"""Files of placements, and a part of the message."""
+
+DEVICES = {
+    "device: raspbery-pi-5-8gb": (
+        "left.device",
+        "a device of `headway devices list`",
+        "mean 'raspberry-pi-5-8gb'?",
+    ),
+    "device: 5": ("left.device", "5", "the name of a device"),
+    "compute: 1 GFLOP/s": ("devices.left", "no key 'memory'"),
+    f"runtime_memory: -1 MB, {DEVICE}": ("left.runtime_memory", "-1 MB"),
+}
+"""Descriptions of a device, and parts of the message."""
+
+LATENCIES = {
+    "{steps: [[0 s, 1 ms]], end: zero, duration: 5 s}": "a latency that becomes 0",
+    "{steps: [[0 s, 1 MB]]}": "the unit 'MB'",
+    "1 MB": "the unit 'MB'",
+    "3": "the bare number 3",
+    "{file: missing.csv}": "missing.csv",
+}
+"""Latencies of links and topologies, and a part of the message."""
+
+REVERTING = "reverting_mean: 8 Mbit/s, deviation: 4 Mbit/s, relaxation: 3 s, step: 1 s, duration: 20 s"
+STATES = "good: 8 Mbit/s, bad: 80 kbit/s, good_time: 2 s, bad_time: 500 ms, duration: 20 s"
+DIURNAL = "diurnal_mean: 8 Mbit/s, amplitude: 4 Mbit/s, period: 10 s, sigma: 0.2, step: 1 s, duration: 20 s"
+FADES = "fading_mean: 8 Mbit/s, coherence: 1 s, rice_factor: 2, step: 1 s, duration: 20 s"
+SYNTHETIC = [
+    (REVERTING, "8 Mbit/s", "5", "reverting_mean: got the bare number 5"),
+    (REVERTING, "4 Mbit/s", "5 %", "deviation: got the unit '%'"),
+    (REVERTING, "3 s", "-1 s", "relaxation: got '-1 s'"),
+    (REVERTING, "step: 1 s", "step: 30 s", "expected a step and a duration"),
+    (REVERTING, "step: 1 s", "step: 0 s", "expected a step and a duration"),
+    (REVERTING, "1 s, duration: 20 s", "1 us, duration: 1 h", "3.6e+09 values"),
+    (STATES, "80 kbit/s", "9 Mbit/s", "expected a bad value below the good one"),
+    (STATES, "good_time: 2 s", "good_time: 0 s", "expected a bad value below the good one"),
+    (STATES, "2 s, bad_time: 500 ms, duration: 20 s", "1 us, bad_time: 1 us, duration: 2 s", "2e+06 values"),
+    (STATES, "good: ", "step: 1 s, good: ", "unknown key 'step'"),
+    (DIURNAL, "4 Mbit/s", "9 Mbit/s", "an amplitude of at most the mean"),
+    (DIURNAL, "10 s", "1 s", "a period of at least two steps"),
+    (DIURNAL, "0.2", "3.1", "sigma: got 3.1"),
+    (FADES, "coherence: 1 s", "coherence: 400 ms", "not above two coherence times"),
+    (FADES, "rice_factor: 2", "rice_factor: -1", "rice_factor: got -1"),
+    ("shipped: wifi-near.csv, end: E, start: random", "E", "hold", "start: got random for a trace that ends with hold"),
+    ("shipped: wifi-near.csv, end: E, start: random", "E", "zero", "start: got random for a trace that ends with zero"),
+]  # fmt: skip
+"""Synthetic traces, texts in them, other texts in their places, and a part of the message."""
+
+POISSON = "{poisson: 30 /min, count: 5, prompt: 3, output: 4}"
+WORKLOADS = [
+    ("30 /min", "3", "workload.poisson: got the bare number 3"),
+    ("30 /min", "3 s", "workload.poisson: got the unit 's'"),
+    ("30 /min", "0 /s", "at least 1e-09 /s"),
+    ("count: 5", "count: 0", "workload.count: got 0"),
+    ("count: 5", "count: 100001", "workload.count: got 100001"),
+    ("prompt: 3", "prompt: 0", "workload.prompt: got 0"),
+    ("prompt: 3", "prompt: many", "workload.prompt: got 'many'; expected a whole number"),
+    ("prompt: 3", "prompt: {gamma: 3}", "workload.prompt: got the keys ['gamma']; expected"),
+    ("prompt: 3", "prompt: {uniform: [5, 3]}", "workload.prompt.uniform: got [5, 3]"),
+    ("prompt: 3", "prompt: {uniform: [5]}", "workload.prompt.uniform: got"),
+    ("output: 4", "output: {lognormal_mean: 5, sigma: 0}", "workload.output.sigma: got 0"),
+    ("output: 4", "output: {geometric_mean: 0.5}", "workload.output.geometric_mean: got 0.5"),
+    ("count: 5", "count: 5, rate: 3", "workload.rate: got the unknown key 'rate'"),
+    *((POISSON, other, "workload") for other in ("{}", "{prompt: 3}", "5", "x", "", "[]")),
+]
+"""Texts in a section `workload`, other texts in their places, and a part of the message."""
+
 BOARDS = f"""\
 model: {{shape: {{layers: 1, width: 64, heads: 4}}}}
 workload: [{{prompt: 2, output: 2}}]
@@ -443,6 +569,43 @@ GRAPH_FILE = (
     '{"nodes": [{"id": "laptop"}, {"id": "pi-1"}], "edges": [{"source": "laptop", "target": "pi-1"}]}'
 )
 SECTIONS = [
+    Case(
+        "synthetic traces that are too long together",
+        with_rate(f"{{{STATES.replace('20 s', '500000 s')}}}").replace("left: {", "left: {count: 3, "),
+        ("bandwidth", "more than 1000000 with those before it"),
+    ),
+    *(Case(f"with {text}", f"{GOOD}{text}\n", says, beside=PLACEMENTS) for text, says in SECTION.items()),
+    *(
+        Case(
+            f"placement in a file: {text}",
+            f"{GOOD}placement: it.yaml\n",
+            (says,),
+            "it.yaml",
+            {"it.yaml": text},
+        )
+        for text, says in PLACED.items()
+    ),
+    *(Case(f"device {text}", changed(DEVICE, text), says) for text, says in DEVICES.items()),
+    *(
+        Case(f"latency of {what}: {text}", f"{start}, latency: {text}}}}}\n{rest}", ("latency", says))
+        for text, says in LATENCIES.items()
+        for what, start, rest in (
+            ("a link", GOOD[: GOOD.index("links")] + f"links: {{n: {{connect: all, {RATE}", REQUESTS),
+            ("a topology", GOOD[: GOOD.index("links")] + f"topology: {{n: {{kind: mesh, {RATE}", REQUESTS),
+        )
+    ),
+    *(
+        Case(
+            f"trace: {new} for {old} in {trace}",
+            with_rate(f"{{{trace.replace(old, new)}}}"),
+            ("bandwidth", says),
+        )
+        for trace, old, new, says in SYNTHETIC
+    ),
+    *(
+        Case(f"workload: {new} for {old}", f"{WORLD}workload: {POISSON.replace(old, new)}\n", (says,))
+        for old, new, says in WORKLOADS
+    ),
     *(
         Case(f"topology: {id_}", f"{BOARDS}topology: {section}", tuple(says), beside={"lab.json": GRAPH_FILE})
         for id_, (section, *says) in TOPOLOGIES.items()
@@ -452,12 +615,7 @@ SECTIONS = [
         for fault, says in FAULTS
     ),
     *(
-        Case(
-            f"log: {log}",
-            GOOD[: GOOD.index("workload")] + f"workload: {{{log}}}\n",
-            (says,),
-            beside={"log.csv": "arrival [s],prompt,output\n0,1,1\n"},
-        )
+        Case(f"log: {log}", f"{WORLD}workload: {{{log}}}\n", (says,), beside={"log.csv": LOG})
         for log, says in LOGS
     ),
 ]
@@ -651,9 +809,6 @@ def in_little_memory(code: str, folder: Path, megabytes: int = 1500) -> str:
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     return done.stdout + done.stderr
-
-
-WORLD = GOOD[: GOOD.index("workload")]
 
 
 FADING = "{walk_mean: 1, sigma: 1, step: 1 ns, duration: 9 d}"

@@ -6,7 +6,7 @@ and converted.
 
 import gzip
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from headway.traces import InputError, Options, Trace, read, record
 from headway.traces.fit import fit_all
 from headway.traces.readers import FORMATS, parquet
 from headway.traces.readers.lines import LONGEST_LINE
+from headway.traces.units import Quantity
 
 
 def parquet_of(columns: Mapping[str, Any]) -> bytes:
@@ -184,6 +185,9 @@ ARCHIVES = {
 }
 """Binary files, and a part of the message."""
 
+LOADS = ("bitbrains", "planetlab", "cloudwatch", "alibaba-pods")
+RUN = {"column": "rate", "time_column": "time", "where": {"run": 1}}
+PINGS = "PING pi (192.0.2.7) 56(84) bytes of data.\n\n4 packets transmitted, 0 received\n"
 BINARY = {
     "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
     "ELF": b"\x7fELF\x02\x01\x01" + bytes(100),
@@ -194,6 +198,37 @@ BINARY = {
 }
 """Files that are no text, in whatever format they are read: the message names line 1."""
 
+FILE_OPTIONS: list[tuple[str, Quantity | None, dict[str, Any], str]] = [
+    ("1\n", "fraction", {"format": "mahimahi"}, "a file with a fraction"),
+    ("1\n", "rate", {"unit": "Mbit/s"}, "Mbit/s"),
+    ("1\n", "rate", {"time_unit": "s"}, "'s'"),
+    ("1\n", "rate", {"end": "hold"}, "hold"),
+    ("1\n", "rate", {"format": "pcap"}, "csv"),
+    ("1\n", "rate", {"end": "stop"}, "stop"),
+    ("1\n", "rate", {"format": "csv", "unit": "B/s", "time_unit": "s"}, "1 columns"),
+    ("0 1\n", "rate", {"unit": "Mb", "time_unit": "s"}, "Mb"),
+    ("0 1\n", "rate", {"unit": "B/s"}, "time_unit"),
+    ("0 1\n", "rate", {"time_unit": "s"}, "unit="),
+    ("0 1\n", "rate", {"unit": "B/s", "time_unit": "s", "end": "loop"}, "single row"),
+    ("0 1\n", "rate", {"unit": "B/s", "time_unit": "s", "end": "zero"}, "single row"),
+    (FILES["pensieve"][0], "rate", {"unit": "Mbps"}, "the unit 'Mbps'"),
+    (FILES["gnettrack"][0], "rate", {"column": "bitrate"}, "no column 'bitrate'"),
+    (FILES["churn"][0], "fraction", {"select": "4"}, "option select"),
+    (FILES["churn"][0], "fraction", {"select": "carl"}, "option select"),
+    (FILES["churn"][0], "fraction", {"select": ""}, "option select"),
+    *((FILES[name][0], "fraction", {}, "true for the share that they leave") for name in LOADS),
+    *((FILES[name][0], "rate", {"format": name}, "holds a fraction") for name in LOADS),
+    ("time [s],cpu\n0,25\n1,100\n", "fraction", {"load": True}, "perhaps the unit is %"),
+    ("time [s],rate [B/s]\n0,1\n2,1\n1,1\n", "rate", {}, "the time 1"),
+    ("time [s],rate [B/s]\n0,10\n1,3\n", "rate", {"merge": "mean"}, "option merge"),
+    ("time [s],rate [B/s]\n0,10\n1,3\n", "rate", {"merge": "max", "repair": True}, "option merge"),
+    ("8\n0\n", "rate", {"step_s": 0.5, "time_unit": "s"}, "a step beside a column or a unit of times"),
+    ("run,rate [MB/s]\n1,8\n", "rate", {"step_s": 0.5}, "header of 2 columns"),
+    ("time [s],rate [B/s]\n0,\n1,\n", None, {"repair": True}, "no row with a value"),
+    ("run,time [s],rate [B/s]\n1,0,5\n2\n", "rate", RUN, "1 columns"),
+    (PINGS, "time", {}, "no answer to a ping"),
+]
+"""Files, the quantity as which they are read, options that do not fit them, and a part of the message."""
 
 NO_RATES = ("planetlab", "cloudwatch", "bitbrains", "alibaba-pods", "churn", "intervals")
 """Formats that hold no rates."""
@@ -210,6 +245,14 @@ class Case:
     says: str
     line: int | None = None
     format: str | None = None
+    quantity: Quantity | None = "rate"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def read(self, file: Path) -> None:
+        if self.quantity is None:
+            record(file, format=self.format, options=Options(**self.options))
+        else:
+            read(file, self.quantity, **{"format": self.format} | self.options)
 
 
 CASES = {
@@ -219,12 +262,16 @@ CASES = {
         for name, (text, line, says) in STAMPS.items()
     },
     **{
-        f"{name}, {number}": Case(text.encode(), says, line, name)
+        f"{name}, {number}": Case(text.encode(), says, line, name, None if name in NO_RATES else "rate")
         for name, cases in OTHER_FORMATS.items()
         for number, (text, line, says) in enumerate(cases)
     },
     **{f"parquet, {name}": Case(parquet_of(columns), says, 0) for name, (columns, says) in TABLES.items()},
     **{f"archive, {name}": Case(content, says, 0) for name, (content, says) in ARCHIVES.items()},
+    **{
+        f"options, {number}": Case(text.encode(), says, 0, None, quantity, options)
+        for number, (text, quantity, options, says) in enumerate(FILE_OPTIONS)
+    },
     **{
         f"binary, {name} as {format_}": Case(content, "", 1, format_)
         for name, content in BINARY.items()
@@ -242,11 +289,26 @@ def file(tmp_path: Path) -> Path:
 def test_a_malformed_trace_is_refused_with_file_and_line(case: Case, file: Path) -> None:
     file.write_bytes(case.content)
     with pytest.raises(InputError) as caught:
-        record(file, "rate" if case.format not in NO_RATES else None, format=case.format)
+        case.read(file)
     assert caught.value.where.startswith(str(file))
     if case.line != 0:
         assert caught.value.where == (str(file) if case.line is None else f"{file}:{case.line}")
     assert case.says in str(caught.value)
+
+
+def test_the_line_of_a_wrong_byte_is_counted_across_blocks(file: Path) -> None:
+    rows = 200_000
+    file.write_bytes(b"time [s],rate [B/s]\n" + b"".join(b"%d,1\n" % i for i in range(rows)) + b"\xff,1\n")
+    with pytest.raises(InputError, match=rf"log\.txt:{rows + 2}: .*0xff"):
+        read(file, "rate")
+
+
+def test_an_endless_line_is_refused_without_reading_it_all(file: Path) -> None:
+    with file.open("wb") as out:
+        out.write(b"1\n")
+        out.truncate(4 << 30)
+    with pytest.raises(InputError, match=r"log\.txt:2: got a very long line"):
+        read(file, "rate")
 
 
 def test_a_small_parquet_file_of_very_many_rows_is_refused_unread(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
+from worlds import varied
 
 from headway import policies
 from headway.analysis.cli import app
@@ -243,11 +244,29 @@ def test_what_is_no_decision_is_infeasible_with_a_reason(what: str, tmp_path: Pa
     )
     assert list(later.runs.status) == ["complete"]
     assert list(later.decisions.outcome) == ["adopted", "infeasible"]
+    assert later.migrations.empty
     for result in (first, later):
         reason = result.decisions.reason.iloc[-1]
         assert isinstance(reason, str)
         assert 0 < len(reason) <= 500
     later.save(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("one too few", str(len(WORLD.block_table))),
+        ("unknown", f"0 to {len(WORLD.cluster.devices) - 1}"),
+        ("from the end", f"0 to {len(WORLD.cluster.devices) - 1}"),
+        ("floats", "whole numbers"),
+        ("a table", f"({len(WORLD.block_table)}, 1)"),
+    ],
+)
+def test_the_reason_says_what_is_wrong_and_ends_a_run_that_is_to_fail(what: str, reason: str) -> None:
+    strict = varied(WORLD, on_infeasible="fail")
+    result = simulate(strict, Does(lambda seen: (NO_DECISIONS[what] if seen.generated else by_greedy)(seen)))
+    assert reason in result.decisions.reason[1]
+    assert (result.runs.status[0], result.runs.tokens[0]) == ("infeasible", 3)
 
 
 def anything() -> Any:
@@ -354,7 +373,8 @@ def test_all_arrays_of_an_observation_are_read_only() -> None:
     assert {
         "observation.placement",
         "observation.origin",
-        "observation.blocks.heads",
+        *(f"observation.blocks.{name}" for name in ("kind", "layer", "heads", "proj", "ffn", "shards")),
+        "observation.kind_seconds",
         "observation.steps[0].cost.work_flop",
     } <= set(found)
     assert {
@@ -364,7 +384,8 @@ def test_all_arrays_of_an_observation_are_read_only() -> None:
         "observation.per_byte_s",
         "observation.step_times[0][0]",
     } <= set(found)
-    assert {"graph.kind", "graph.successor", "graph.tasks", "graph.branches.first"} <= set(found)
+    assert {"graph.kind", "graph.successor", "graph.branches.first"} <= set(found)
+    assert {"graph.tasks", "graph.messages", "graph.predecessors"} <= set(found)
     assert [name for name, array in found.items() if array.flags.writeable] == []
 
 

@@ -480,23 +480,6 @@ def test_the_command_shows_parameters_and_declarations() -> None:
     assert all(name in headway("list")[1] for name in policies.names())
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("greddy", "did you mean 'greedy'?"),
-        ("no_such_module:X", "No module named 'no_such_module'"),
-        ("policies:Gredy", "did you mean 'Greedy'?"),
-        ("simcore:Device", "a class that needs no arguments"),
-        ("collections:OrderedDict", "a class with a name and a method decide"),
-        (":X", "MODULE:CLASS"),
-    ],
-)
-def test_what_is_no_policy_is_told(name: str, said: str) -> None:
-    code, printed = headway("check", name)
-    assert code == 2
-    assert said in printed
-
-
 def test_a_file_cannot_name_a_module(tmp_path: Path) -> None:
     """Reading somebody's scenario never imports code of their choosing."""
     with pytest.raises(InputError, match="one of"):

@@ -401,6 +401,12 @@ NO_POLICIES = {
     "leaving:X": "(SystemExit: 0)",
     "lacking:X": "(ModuleNotFoundError: No module named 'no_such_module')",
     "first_day.py:Warns": "No module named 'first_day.py'",
+    "greddy": "did you mean 'greedy'?",
+    "no_such_module:X": "No module named 'no_such_module'",
+    "policies:Gredy": "did you mean 'Greedy'?",
+    "simcore:Device": "a class that needs no arguments",
+    "collections:OrderedDict": "a class with a name and a method decide",
+    ":X": "MODULE:CLASS",
 }
 
 

@@ -7,21 +7,27 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, few_placements, models, observe, reals, scenarios, tight, with_memory
+from worlds import (
+    clusters,
+    few_placements,
+    models,
+    observe,
+    reals,
+    scenarios,
+    small_world,
+    tight,
+    with_devices,
+    with_memory,
+)
 
 from headway.policies.optimal import exact, exact_milp
 from headway.policies.optimal.exact import Exact
 from headway.policies.optimal.exact_milp import ExactMilp
 from headway.policies.optimal.solution import Solution
 from headway.simcore import (
-    BlockOptions,
-    Cluster,
-    DecodeCost,
-    Device,
     Infeasible,
     IntArray,
     Keep,
-    Link,
     ModelSpec,
     Observation,
     Placement,
@@ -30,7 +36,6 @@ from headway.simcore import (
     Scenario,
     predict,
 )
-from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -128,15 +133,9 @@ def fast_and_slow() -> Scenario:
         name="one", layers=1, width=64, heads=2, kv_heads=2, head_size=32, ffn_width=1024, gated_ffn=False,
         vocabulary=0, bytes_per_weight=2.0, bytes_per_kv=2.0, bytes_per_activation=2.0,
     )  # fmt: skip
-    devices = (
-        Device(name="fast", memory_bytes=1e9, flops=1e9, disk_bandwidth=1e9),
-        Device(name="slow", memory_bytes=1e9, flops=1e8, disk_bandwidth=1e9),
-    )
-    link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(1e9))
-    return Scenario(
-        name="two", model=model, cost=DecodeCost(model), cluster=Cluster(devices, (link,), "fast"),
-        requests=(Request(prompt=1, output=2),), blocks=BlockOptions(embed=False, lm_head=False),
-    )  # fmt: skip
+    device = {"memory_bytes": 1e9, "flops": 1e9, "disk_bandwidth": 1e9}
+    requests = (Request(prompt=1, output=2),)
+    return with_devices(small_world(model=model, rate=1e9, device=device, requests=requests), "b", flops=1e8)
 
 
 def test_models_with_too_many_ways_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,16 @@
 import itertools
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, models, observe, reals, scenarios, tight, varied, with_memory
+from worlds import clusters, models, observe, placed, reals, scenarios, tight, varied, with_memory
 
+from headway.policies import ResourceAware
 from headway.policies.bandwidth_proportional import BandwidthProportional
 from headway.policies.common.layer_chain import Objective
 from headway.policies.common.layer_units import units
@@ -53,11 +54,6 @@ from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput")
-
-
-def placed(decision: Decision) -> np.ndarray:
-    assert isinstance(decision, Placement)
-    return decision.devices
 
 
 def runs(parts: int, devices: int) -> Iterator[list[int]]:
@@ -561,7 +557,7 @@ def test_a_static_plan_is_kept_while_it_fits_or_swaps(policy: Policy) -> None:
     assert policy.decide(replace(full, overflow="swap")) == Keep()
 
 
-@pytest.mark.parametrize("policy", ALL, ids=repr)
+@pytest.mark.parametrize("policy", [*ALL, ResourceAware()], ids=repr)
 def test_devices_that_are_down_or_cut_off_are_avoided(policy: Policy) -> None:
     observation = observe(large(4, 3, 4, seed=4))
     down = replace(observation, availability=np.array([1.0, 0.0, 1.0, 1.0]))
@@ -581,18 +577,3 @@ def test_a_decision_is_fast_in_a_large_world(policy: Policy, share: float) -> No
     begun = time.thread_time()
     policy.decide(observation)
     assert time.thread_time() - begun < 2.0
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda: EdgeShard(most_states=0),
-        lambda: Random(seed=-1),
-        lambda: DynamicLayer(memory_threshold=0.0),
-        lambda: DynamicLayer(compute_threshold=1.5),
-        lambda: DynamicLayer(most_moves=0),
-    ],
-)
-def test_parameters_out_of_bounds_are_refused(wrong: Callable[[], Policy]) -> None:
-    with pytest.raises(ValueError, match="must"):
-        wrong()

@@ -15,8 +15,10 @@ from worlds import (
     observe,
     reals,
     scenarios,
+    small_world,
     tight,
     varied,
+    with_devices,
 )
 
 from headway import policies
@@ -25,12 +27,9 @@ from headway.policies.contract.question import Question, observation_of
 from headway.policies.optimal import exact, solution
 from headway.simcore import (
     BlockOptions,
-    Cluster,
     DecodeCost,
-    Device,
     Infeasible,
     IntArray,
-    Link,
     ModelSpec,
     Observation,
     PaperCost,
@@ -162,17 +161,11 @@ def two_machines(*, availability: float = 1.0) -> Observation:
         name="four", layers=4, width=64, heads=2, kv_heads=2, head_size=32, ffn_width=256, gated_ffn=False,
         vocabulary=0, bytes_per_weight=2.0, bytes_per_kv=2.0, bytes_per_activation=2.0,
     )  # fmt: skip
-    trace = Trace.constant(availability)
-    devices = (
-        Device(name="fast", memory_bytes=1e9, flops=1e9, availability=trace),
-        Device(name="slow", memory_bytes=1e9, flops=1e8, availability=trace),
+    device = {"memory_bytes": 1e9, "flops": 1e9, "availability": Trace.constant(availability)}
+    requests = (Request(prompt=1, output=1),)
+    return observe(
+        with_devices(small_world(model=model, rate=1e9, device=device, requests=requests), "b", flops=1e8)
     )
-    link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(1e9))
-    scenario = Scenario(
-        name="two", model=model, cost=DecodeCost(model), cluster=Cluster(devices, (link,), "fast"),
-        requests=(Request(prompt=1, output=1),), blocks=BlockOptions(embed=False, lm_head=False),
-    )  # fmt: skip
-    return observe(scenario)
 
 
 def test_the_price_of_memory_is_what_the_slow_machine_costs_more() -> None:

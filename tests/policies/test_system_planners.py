@@ -1,7 +1,7 @@
 """The planners of real systems equal brute force over the plans that they may choose from."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_layer_policies import SEEDS, large, placed, plan_of, runs, seconds_of, spread
-from worlds import clusters, observe, reals, scenarios, tight, with_memory
+from test_layer_policies import SEEDS, large, plan_of, runs, seconds_of, spread
+from worlds import clusters, observe, placed, reals, scenarios, tight, with_memory
 
 from headway.policies.bandwidth_proportional import BandwidthProportional
 from headway.policies.common.layer_units import ends_and_layers, units
@@ -393,17 +393,3 @@ def test_a_swarm_moves_below_its_balance_quality_only() -> None:
     )
     assert isinstance(Petals().decide(far), Placement)
     assert Petals(balance_quality=0.0).decide(far) == Keep()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda: Halda(rounds=0),
-        lambda: Petals(balance_quality=1.5),
-        lambda: SumOfStages(most_states=0),
-        lambda: SumOfStages(least_gain=1.0),
-    ],
-)
-def test_parameters_out_of_bounds_are_refused(wrong: Callable[[], Policy]) -> None:
-    with pytest.raises(ValueError, match="must"):
-        wrong()

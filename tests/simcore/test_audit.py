@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
-from worlds import Scripted, Shuffled, eventful, small_world, varied
+from worlds import Scripted, Shuffled, eventful, small_world, varied, with_devices
 
 from headway.analysis.cli import app
 from headway.analysis.compare import choose, create_all
@@ -35,6 +36,7 @@ from headway.simcore import (
 )
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.simcore.instrument import Message, Span, Spans
+from headway.simcore.world.options import Caches
 from headway.traces import Trace, on_off
 
 FEW = settings(max_examples=12, deadline=None)
@@ -53,12 +55,6 @@ def beginning(name: str, requests: int, tokens: int) -> Scenario:
     return replace(scenario, requests=tuple(shorter))
 
 
-@given(eventful(), st.integers(0, 100))
-@FEW
-def test_sound_runs_pass(scenario: Scenario, seed: int) -> None:
-    simulate(scenario, Shuffled(seed), options=RunOptions(audit=True))
-
-
 @given(runs(), st.integers(0, 100))
 @FEW
 def test_sound_runs_pass_where_memory_may_not_be_exceeded(question: Question, seed: int) -> None:
@@ -69,15 +65,22 @@ def test_sound_runs_pass_where_memory_may_not_be_exceeded(question: Question, se
         )
 
 
-@given(eventful(faults=True), st.integers(0, 100))
-@FEW
-def test_an_audited_run_has_the_same_tables_and_spans(scenario: Scenario, seed: int) -> None:
+@given(eventful() | eventful(faults=True), st.integers(0, 100), st.sampled_from(get_args(Caches)))
+@settings(max_examples=30, deadline=None)
+def test_a_sound_run_passes_and_neither_an_audit_nor_a_probe_changes_it(
+    scenario: Scenario, seed: int, caches: Caches
+) -> None:
+    scenario = varied(scenario, caches=caches)
     plain: list[Span] = []
     audited: list[Span] = []
-    assert_same(
-        simulate(scenario, Shuffled(seed), instrument=Spans(plain.append)),
-        simulate(scenario, Shuffled(seed), instrument=Spans(audited.append), options=RunOptions(audit=True)),
+    alone, probed = (
+        simulate(scenario, Shuffled(seed), instrument=one) for one in (None, Spans(plain.append))
     )
+    both = simulate(
+        scenario, Shuffled(seed), instrument=Spans(audited.append), options=RunOptions(audit=True)
+    )
+    assert_same(alone, probed)
+    assert_same(probed, both)
     assert [repr(span) for span in plain] == [repr(span) for span in audited]
 
 
@@ -121,8 +124,7 @@ def test_a_paced_run_can_be_audited() -> None:
 
 def test_a_run_that_ends_early_is_audited_too() -> None:
     scenario = beginning("home-cluster", requests=1, tokens=2)
-    tiny = tuple(replace(device, memory_bytes=1e3) for device in scenario.cluster.devices)
-    scenario = varied(scenario, cluster=replace(scenario.cluster, devices=tiny), overflow="fail")
+    scenario = varied(with_devices(scenario, memory_bytes=1e3), overflow="fail")
     audits: list[Audit] = []
     result = simulate(scenario, Shuffled(1), options=RunOptions(audit=True), on_audit=audits.append)
     assert result.runs.status[0] == "out-of-memory"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import simpy
 from patterns import OneByOne
-from worlds import Shuffled, varied
+from worlds import Shuffled, varied, with_devices
 
 import headway.simcore.engine.network.maxmin_incremental
 import headway.simcore.run
@@ -137,7 +137,7 @@ def warm_live(scenario: Scenario) -> Scenario:
 
 
 def warm_and_small(scenario: Scenario) -> Scenario:
-    return warm(devices(scenario, memory_bytes=3e5))
+    return warm(with_devices(scenario, memory_bytes=3e5))
 
 
 def warm_and_failing(scenario: Scenario) -> Scenario:
@@ -152,36 +152,27 @@ def dedicated(scenario: Scenario) -> Scenario:
     return varied(scenario, sharing="dedicated")
 
 
-def devices(scenario: Scenario, **changes: Any) -> Scenario:
-    changed = tuple(replace(device, **changes) for device in scenario.cluster.devices)
-    return replace(scenario, cluster=replace(scenario.cluster, devices=changed))
-
-
 def shared(scenario: Scenario) -> Scenario:
-    return devices(scenario, discipline="ps")
+    return with_devices(scenario, discipline="ps")
 
 
 def small(scenario: Scenario) -> Scenario:
-    return devices(varied(scenario, overflow="swap"), memory_bytes=2e5)
+    return with_devices(varied(scenario, overflow="swap"), memory_bytes=2e5)
 
 
 def too_small(scenario: Scenario) -> Scenario:
-    return devices(scenario, memory_bytes=2e5)
+    return with_devices(scenario, memory_bytes=2e5)
 
 
 def failing(scenario: Scenario) -> Scenario:
     """The last device goes down while it computes, and twice again while tokens are made."""
-    first, second, third = scenario.cluster.devices
-    third = replace(third, up=on_off([(0.0035, 0.0037), (0.055, 0.075), (0.3, 0.31)]))
-    return replace(scenario, cluster=replace(scenario.cluster, devices=(first, second, third)))
+    return with_devices(scenario, "d2", up=on_off([(0.0035, 0.0037), (0.055, 0.075), (0.3, 0.31)]))
 
 
 def slow_and_failing(scenario: Scenario) -> Scenario:
     """What a device has to do when another goes down takes longer than the blocks of that one take to move."""
-    slow = devices(scenario, flops=1e6, availability=Trace.constant(1.0))
-    first, second, third = slow.cluster.devices
-    third = replace(third, flops=1e8, up=on_off([(0.5, 0.501), (1.5, 1.501)]))
-    return replace(slow, cluster=replace(slow.cluster, devices=(first, second, third)))
+    slow = with_devices(scenario, flops=1e6, availability=Trace.constant(1.0))
+    return with_devices(slow, "d2", flops=1e8, up=on_off([(0.5, 0.501), (1.5, 1.501)]))
 
 
 def live_failing(scenario: Scenario) -> Scenario:
@@ -369,7 +360,7 @@ def settle_too_late(patch: pytest.MonkeyPatch) -> None:
 def disguised(
     scenario: Scenario, make: Callable[[simpy.Environment, Device], Processor], name: str = "fifo"
 ) -> Scenario:
-    return devices(scenario, discipline=Discipline(name, make))
+    return with_devices(scenario, discipline=Discipline(name, make))
 
 
 def hurried(kind: type[FifoProcessor] | type[SharedProcessor], factor: float) -> Any:

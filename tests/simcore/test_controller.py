@@ -1,24 +1,26 @@
 """Laws of the controller: its horizon, its triggers, moves at the same time, and live moves that wait for room."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, model_of_bytes, scenarios, varied
+from worlds import (
+    Scripted,
+    Shuffled,
+    clusters,
+    model_of_bytes,
+    scenarios,
+    small_world,
+    varied,
+    with_devices,
+)
 
 from headway.simcore import (
     PAPER_CONTROLLER,
-    BlockOptions,
     Cluster,
-    Decision,
-    DecodeCost,
-    Device,
-    Keep,
-    Link,
-    Observation,
-    Placement,
     Request,
     RunOptions,
     Scenario,
@@ -28,56 +30,23 @@ from headway.simcore import (
 )
 from headway.simcore.world.crossings import transfer_makespan
 from headway.simcore.world.options import NO_TRIGGERS
-from headway.traces import Trace
+from headway.traces import Trace, on_off
 
 MODEL = model_of_bytes(layers=2)
 HEAD, PROJ, FFN = 8 * 4 * 3, 64, 128
 AUDITED = RunOptions(audit=True)
 
 
-def star(*, others: int = 2, memory: dict[str, Trace] | None = None, **changes: object) -> Scenario:
+def star(*, others: int = 2, **changes: Any) -> Scenario:
     """A source "a" and others "b", "c", ..., each with a link of 100 bytes/s of its own; two layers of four blocks."""
-    names = "abcdef"[: others + 1]
-    used = memory or {}
-    devices = tuple(
-        Device(name=name, memory_bytes=1e4, flops=1e3, used_bytes=used.get(name, Trace.constant(0.0)))
-        for name in names
-    )
-    links = tuple(
-        Link(name=f"to-{name}", ends=("a", name), bandwidth=Trace.constant(100.0)) for name in names[1:]
-    )
-    scenario = Scenario(
-        name="small",
-        model=MODEL,
-        cost=DecodeCost(MODEL),
-        cluster=Cluster(devices, links, "a"),
-        requests=(Request(prompt=2, output=8),),
-        blocks=BlockOptions(embed=False, lm_head=False),
-    )
-    return varied(scenario, **changes)
+    scenario = small_world("abcdef"[: others + 1], model=MODEL, device={"memory_bytes": 1e4})
+    own = tuple(link for link in scenario.cluster.links if "a" in link.ends)
+    return varied(replace(scenario, cluster=replace(scenario.cluster, links=own)), **changes)
 
 
-def steps(*points: tuple[float, float]) -> Trace:
-    """A trace of steps: times and values."""
-    times, values = zip(*points, strict=True)
-    return Trace(times, values)
-
-
-class Asked:
-    """Keeps all blocks on the source, and remembers its observations."""
-
-    name = "asked"
-
-    def __init__(self) -> None:
-        self.observations: list[Observation] = []
-
-    def decide(self, observation: Observation) -> Decision:
-        self.observations.append(observation)
-        return (
-            Keep()
-            if observation.placement is not None
-            else Placement(np.zeros(len(observation.blocks), np.int64))
-        )
+def asked() -> Scripted:
+    """A policy that keeps all blocks on the source."""
+    return Scripted(np.zeros(8, np.int64))
 
 
 # The horizon
@@ -96,7 +65,7 @@ class Asked:
 )
 def test_a_decision_plans_for_the_tokens_of_its_horizon(horizon: str | int, tokens: list[int]) -> None:
     """Two requests of 8 and 4 tokens, decided at every third token."""
-    policy = Asked()
+    policy = asked()
     requests = (Request(prompt=2, output=8), Request(prompt=2, output=4))
     simulate(star(horizon=horizon, interval=3, requests=requests), policy)
     assert [observation.tokens for observation in policy.observations] == tokens
@@ -126,39 +95,29 @@ def test_what_a_decision_predicts_is_until_the_next_one_whatever_its_horizon(
 
 def asked_at(scenario: Scenario) -> list[tuple[int, str]]:
     """The token and the trigger of every decision."""
-    decisions = simulate(scenario, Asked(), AUDITED).decisions
+    decisions = simulate(scenario, asked(), AUDITED).decisions
     return list(zip(decisions.token.tolist(), decisions.trigger.tolist(), strict=True))
 
 
 def test_an_overflow_asks_once_before_it_happens() -> None:
     """From 0.1 s on others leave too little for the cache of the last tokens."""
-    taken = steps((0.0, 0.0), (0.1, 1e4 - 2 * (2 * HEAD + PROJ + FFN) - 120.0))
-    scenario = star(memory={"a": taken}, interval=100)
-    asked = asked_at(scenario)
-    assert asked[0] == (0, "interval")
-    assert [trigger for _, trigger in asked[1:]] == ["overflow"]
+    taken = Trace([0.0, 0.1], [0.0, 1e4 - 2 * (2 * HEAD + PROJ + FFN) - 120.0])
+    scenario = with_devices(star(interval=100), "a", used_bytes=taken)
+    first, *others = asked_at(scenario)
+    assert first == (0, "interval")
+    assert [trigger for _, trigger in others] == ["overflow"]
     assert asked_at(varied(scenario, triggers=NO_TRIGGERS)) == [(0, "interval")]
 
 
 def test_a_device_that_comes_back_asks() -> None:
-    up = steps((0.0, 1.0), (1e-3, 0.0), (6.0, 1.0))
-    scenario = star(interval=100)
-    devices = (
-        scenario.cluster.devices[0],
-        replace(scenario.cluster.devices[1], up=up),
-        scenario.cluster.devices[2],
-    )
-    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
-    asked = asked_at(scenario)
-    assert [trigger for _, trigger in asked] == ["interval", "device-back"]
+    scenario = with_devices(star(interval=100), "b", up=on_off([(1e-3, 6.0)]))
+    assert [trigger for _, trigger in asked_at(scenario)] == ["interval", "device-back"]
     assert asked_at(varied(scenario, triggers=NO_TRIGGERS)) == [(0, "interval")]
 
 
 def test_a_slowdown_and_a_misprediction_ask_once_where_they_are_wanted() -> None:
-    slower = steps((0.0, 1.0), (1.5, 0.25))
-    scenario = star(interval=100, window_s=0.0)
-    devices = (replace(scenario.cluster.devices[0], availability=slower), *scenario.cluster.devices[1:])
-    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    slower = Trace([0.0, 1.5], [1.0, 0.25])
+    scenario = with_devices(star(interval=100, window_s=0.0), "a", availability=slower)
     assert asked_at(scenario) == [(0, "interval")]
     slowdown = asked_at(varied(scenario, triggers=TriggerOptions(slowdown=0.5)))
     assert [trigger for _, trigger in slowdown] == ["interval", "slowdown"]
@@ -190,29 +149,6 @@ def test_moves_over_routes_that_share_nothing_take_the_time_of_the_longer_one() 
 
 
 @given(
-    scenario=scenarios(cluster=clusters(most=5, steady=True, mesh=True)),
-    seed=st.integers(0, 2**32 - 1),
-    moves=st.sampled_from(["parallel", "serial"]),
-    on_disk=st.booleans(),
-)
-@settings(max_examples=60, deadline=None)
-def test_predicted_moves_are_those_that_happen(
-    scenario: Scenario, seed: int, moves: str, on_disk: bool
-) -> None:
-    """In a world that does not change, blocking moves take the predicted time to 1e-9."""
-    random = np.random.default_rng(seed)
-    blocks, devices = len(scenario.block_table), len(scenario.cluster.devices)
-    first, then = random.integers(0, devices, (2, blocks))
-    world = varied(
-        scenario, requests=(Request(prompt=3, output=2),), interval=1, moves=moves, weights_on_disk=on_disk,
-        overflow="swap",
-    )  # fmt: skip
-    result = simulate(world, Scripted(first, then))
-    predicted = result.decisions.predicted_migration_s.iloc[1]
-    assert result.tokens.migration_s.iloc[1] == pytest.approx(predicted, rel=1e-9, abs=1e-12)
-
-
-@given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.floats(0.0, 5.0)), min_size=1, max_size=12),
     clusters(most=4, mesh=True),
 )
@@ -239,8 +175,7 @@ def test_moves_at_the_same_time_are_never_slower_and_no_resource_is_used_twice(
 def test_a_block_waits_until_another_has_left() -> None:
     """Device b has room for one feed-forward network only: the new one arrives after the old one has left."""
     scenario = star(others=1, interval=4, migration="live", requests=(Request(prompt=2, output=40),))
-    devices = (scenario.cluster.devices[0], replace(scenario.cluster.devices[1], memory_bytes=FFN + 64.0))
-    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    scenario = with_devices(scenario, "b", memory_bytes=FFN + 64.0)
     first, then = np.zeros(8, np.int64), np.zeros(8, np.int64)
     first[3], then[7] = 1, 1
     result = simulate(scenario, Scripted(first, then), AUDITED)
@@ -255,10 +190,7 @@ def test_two_blocks_that_would_change_places_without_room_stay_and_the_others_mo
     """Neither feed-forward network finds room before the other has left; the decision says so."""
     scenario = star(interval=4, migration="live", requests=(Request(prompt=2, output=40),))
     full = 2.0 * HEAD + PROJ + FFN + 2 * 2 * 4 * 42 + 10.0
-    devices = tuple(replace(device, memory_bytes=full) for device in scenario.cluster.devices[:2])
-    scenario = replace(
-        scenario, cluster=replace(scenario.cluster, devices=(*devices, scenario.cluster.devices[2]))
-    )
+    scenario = with_devices(scenario, "a", "b", memory_bytes=full)
     first = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     then = np.array([0, 0, 2, 1, 1, 1, 1, 0])
     result = simulate(scenario, Scripted(first, then), AUDITED)

@@ -1,23 +1,18 @@
 """Laws of warm copies: a device that keeps the weights of a block receives its cache only."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, model_of_bytes, scenarios, varied
+from worlds import Returning, clusters, scenarios, small_world, varied, with_devices
 
 from headway.simcore import (
-    BlockOptions,
-    Cluster,
     Decision,
-    DecodeCost,
-    Device,
     IntArray,
     Keep,
-    Link,
     Observation,
     Placement,
     Request,
@@ -30,42 +25,17 @@ from headway.simcore.engine.placement.copies import WarmCopies
 from headway.traces import Trace, on_off
 
 SEEDS = st.integers(0, 2**32 - 1)
-MODEL = model_of_bytes()
 HEAD, FFN, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 8 * 8, 2 * 4
 HOME, AWAY = np.array([0, 0, 0, 0]), np.array([1, 0, 0, 0])
 AUDITED = RunOptions(audit=True)
 
 
-def world(
-    *, devices: int = 2, memory_bytes: float = 1e6, up: Trace | None = None, **changes: object
-) -> Scenario:
-    """Equal devices, links of 100 bytes/s between all pairs; blocks head0, head1, proj, ffn."""
+def world(*, devices: int = 2, up: Trace | None = None, **changes: Any) -> Scenario:
+    """Equal devices, links of 100 bytes/s between all pairs; the last may be away; blocks head0, head1, proj, ffn."""
     names = "abc"[:devices]
-    last = Trace.constant(1.0) if up is None else up
-    machines = tuple(
-        Device(
-            name=name,
-            memory_bytes=memory_bytes,
-            flops=1e3,
-            disk_bandwidth=40.0,
-            up=last if name == names[-1] else Trace.constant(1.0),
-        )
-        for name in names
-    )
-    links = tuple(
-        Link(name=one + other, ends=(one, other), bandwidth=Trace.constant(100.0))
-        for i, one in enumerate(names)
-        for other in names[i + 1 :]
-    )
-    scenario = Scenario(
-        name="small",
-        model=MODEL,
-        cost=DecodeCost(MODEL),
-        cluster=Cluster(machines, links, "a"),
-        requests=(Request(prompt=2, output=6),),
-        blocks=BlockOptions(embed=False, lm_head=False),
-    )
-    return varied(scenario, **changes)
+    away = {} if up is None else {names[-1]: up}
+    changes = {"requests": (Request(prompt=2, output=6),)} | changes
+    return small_world(names, device={"disk_bandwidth": 40.0}, up=away, **changes)
 
 
 class Copying:
@@ -86,25 +56,6 @@ class Copying:
         for block, device in self._pairs:
             copies[block, device] = True
         return Placement(self._placements.pop(0), copies)
-
-
-class Returning:
-    """Places blocks at random, often where they were before, and asks for random copies first."""
-
-    name = "returning"
-
-    def __init__(self, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
-        self._past: list[IntArray] = []
-
-    def decide(self, observation: Observation) -> Decision:
-        blocks, random = len(observation.blocks), self._random
-        if self._past and random.random() < 0.5:
-            devices = self._past[int(random.integers(len(self._past)))]
-        else:
-            devices = random.integers(0, observation.devices, blocks)
-        self._past.append(devices)
-        return Placement(devices, random.random((blocks, observation.devices)) < 0.5)
 
 
 @pytest.mark.parametrize("migration", ["blocking", "live"])
@@ -132,23 +83,6 @@ def test_a_copy_in_memory_needs_no_load_from_disk() -> None:
     assert row.duration_s == pytest.approx(2 * CACHE_PER_TOKEN / 100.0)
 
 
-@given(
-    scenario=scenarios(cluster=clusters(most=5), most_tokens=6),
-    seed=SEEDS,
-    on_disk=st.booleans(),
-    moves=st.sampled_from(["parallel", "serial"]),
-)
-@settings(max_examples=60, deadline=None)
-def test_in_a_steady_world_moves_take_as_long_as_predicted(
-    scenario: Scenario, seed: int, on_disk: bool, moves: str
-) -> None:
-    scenario = varied(scenario, interval=1, weights_on_disk=on_disk, moves=moves)
-    result = simulate(scenario, Returning(seed), AUDITED)
-    np.testing.assert_allclose(
-        result.tokens.migration_s, result.decisions.predicted_migration_s, rtol=1e-9, atol=1e-15
-    )
-
-
 @given(scenario=scenarios(cluster=clusters(most=5), most_tokens=6), seed=SEEDS, share=st.floats(1.0, 8.0))
 @settings(max_examples=60, deadline=None)
 def test_copies_change_nothing_but_the_bytes_and_times_of_moves(
@@ -157,8 +91,7 @@ def test_copies_change_nothing_but_the_bytes_and_times_of_moves(
     """Even where memory is scarce: copies use free memory only, and never make a migration longer."""
     scenario = varied(scenario, interval=1, overflow="swap")
     largest = scenario.cost.idle_memory_bytes[scenario.block_table.kind].sum()
-    machines = tuple(replace(one, memory_bytes=share * largest) for one in scenario.cluster.devices)
-    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=machines))
+    scenario = with_devices(scenario, memory_bytes=share * largest)
     warm, cold = (
         simulate(varied(scenario, warm_copies=allowed), Returning(seed), AUDITED) for allowed in (True, False)
     )
@@ -200,13 +133,9 @@ def test_a_device_that_goes_down_loses_its_copies() -> None:
 def test_copies_are_dropped_when_caches_need_their_memory() -> None:
     """Before a step lacks memory, and those of the last blocks first."""
     scenario = world(requests=(Request(prompt=2, output=40),))
-    activations = scenario.cost.step(()).activation_bytes + MODEL.vocabulary
+    activations = scenario.cost.step(()).activation_bytes + scenario.model.vocabulary
     room = 2 * (HEAD + 20 * CACHE_PER_TOKEN) + HEAD + FFN + activations
-    machines = tuple(
-        replace(one, memory_bytes=room if one.name == "b" else 1e6) for one in scenario.cluster.devices
-    )
-    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=machines))
-    scenario = varied(scenario, horizon="interval")
+    scenario = varied(with_devices(scenario, "b", memory_bytes=room), horizon="interval")
     policy = Copying([np.array([1, 1, 0, 0]), np.array([1, 1, 0, 0])], [(2, 1), (3, 1)])
     result = simulate(scenario, policy, AUDITED)
     assert result.runs.status[0] == "out-of-memory"

@@ -5,15 +5,20 @@ import platform
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from features import ADAPTIVE, ROBUST, any_world
+from hypothesis import given
+from hypothesis import strategies as st
+from worlds import Shuffled, eventful
 
 from headway import policies
-from headway.simcore import TABLES, combine, load_result, load_scenario, simulate
+from headway.simcore import TABLES, Scenario, combine, load_result, load_scenario, simulate
 from headway.simcore.manifest import MANIFEST
 from headway.traces import InputError
 
@@ -83,6 +88,7 @@ names = ("resource-aware", "greedy", "edgeshard", "round-robin")
 combine([simulate(scenario, policies.create(name)) for name in names]).save(Path(sys.argv[2]))
 """
 
+POLICIES = {**ROBUST, **ADAPTIVE}
 SAME = [name for name in TABLES if name != "timings"]
 
 
@@ -143,6 +149,16 @@ def test_a_processor_without_extensions_gives_the_same_bytes_and_names(tmp_path:
     if extensions:
         plain["NPY_DISABLE_CPU_FEATURES"] = " ".join(extensions)
     assert run(**plain) == run()
+
+
+@given(any_world() | eventful(faults=True), st.sampled_from(sorted(POLICIES)))
+def test_a_run_twice_in_one_process_is_the_same_run(scenario: Scenario, name: str) -> None:
+    """Whatever happens in it; and another one in between leaves no trace."""
+    first = simulate(scenario, POLICIES[name]())
+    simulate(replace(scenario, requests=scenario.requests[:1]), Shuffled(1))
+    second = simulate(scenario, POLICIES[name]())
+    for table in SAME:
+        assert getattr(first, table).equals(getattr(second, table)), table
 
 
 def test_two_simulations_in_one_process_do_not_touch_each_other(scenario_file: Path) -> None:

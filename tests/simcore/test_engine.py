@@ -1,33 +1,44 @@
 """The laws of the event engine, on random worlds."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios, small_world, varied
+from worlds import (
+    Returning,
+    Scripted,
+    Shuffled,
+    clusters,
+    rate_of,
+    reals,
+    scenarios,
+    small_world,
+    varied,
+    with_devices,
+    with_links,
+)
 
 from headway.simcore import (
     BlockOptions,
     Cluster,
-    Decision,
     Device,
-    Keep,
     Link,
     ModelSpec,
     NetworkOptions,
-    Observation,
     PaperCost,
-    Placement,
+    Policy,
     Request,
     RunOptions,
     Scenario,
     simulate,
 )
 from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.options import Caches
 from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -38,15 +49,25 @@ def total_parts(tokens: pd.DataFrame) -> pd.Series:
     return tokens[parts].sum(axis=1)
 
 
-@given(scenarios(most_shards=4), SEEDS)
-@settings(max_examples=40, deadline=None)
-def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
-    """Dedicated links, a steady world, a decision before every token, blocks moving at random."""
-    result = simulate(varied(scenario, interval=1), Shuffled(seed))
+@given(
+    scenario=scenarios(cluster=clusters() | clusters(most=5, mesh=True), most_tokens=6, most_shards=4),
+    policy=st.sampled_from([Shuffled, Returning]),
+    seed=SEEDS,
+    on_disk=st.booleans(),
+    moves=st.sampled_from(["parallel", "serial"]),
+    caches=st.sampled_from(get_args(Caches)),
+)
+@settings(max_examples=150, deadline=None)
+def test_events_equal_the_closed_form(
+    scenario: Scenario, policy: Callable[[int], Policy], seed: int, on_disk: bool, moves: str, caches: str
+) -> None:
+    """Dedicated links, a steady world, a decision before every token, blocks moving at random and often back."""
+    scenario = varied(scenario, interval=1, weights_on_disk=on_disk, moves=moves, caches=caches)
+    result = simulate(scenario, policy(seed), RunOptions(audit=True))
     tokens, decisions = result.tokens, result.decisions
     assert result.runs.status[0] == "complete"
     inference_s = tokens.latency_s - tokens.migration_s - tokens.wait_s
-    np.testing.assert_allclose(inference_s, decisions.predicted_delay_s, rtol=1e-9)
+    np.testing.assert_allclose(inference_s, decisions.predicted_delay_s, rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(tokens.migration_s, decisions.predicted_migration_s, rtol=1e-9, atol=1e-15)
 
 
@@ -115,9 +136,12 @@ def test_one_token_at_a_time_is_the_same_under_both_disciplines(scenario: Scenar
     np.testing.assert_allclose(ps.devices.busy_s, fifo.devices.busy_s, rtol=1e-6, atol=1e-12)
 
 
-@given(scenarios(cluster=clusters(fixed_times=False)), SEEDS, reals(0.1, 10.0))
-@settings(max_examples=40, deadline=None)
-def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int, factor: float) -> None:
+@pytest.mark.parametrize("sharing", ["dedicated", "fair"])
+@given(scenario=scenarios(cluster=clusters(fixed_times=False)), seed=SEEDS, factor=reals(0.1, 10.0))
+@settings(max_examples=30, deadline=None)
+def test_a_world_k_times_faster_is_k_times_faster(
+    sharing: str, scenario: Scenario, seed: int, factor: float
+) -> None:
     cluster = scenario.cluster
     faster = Cluster(
         tuple(
@@ -130,7 +154,7 @@ def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int,
         ),
         cluster.source,
     )
-    scenario = replace(scenario, requests=(replace(scenario.requests[0], arrival_s=0.0),))
+    scenario = varied(scenario, requests=(replace(scenario.requests[0], arrival_s=0.0),), sharing=sharing)
     slow = simulate(scenario, Shuffled(seed)).tokens.latency_s
     fast = simulate(replace(scenario, cluster=faster), Shuffled(seed)).tokens.latency_s
     np.testing.assert_allclose(fast * factor, slow, rtol=1e-9)
@@ -189,25 +213,10 @@ ON_FAST = np.array([0, 0, 0, 0])
 FFN_AWAY = np.array([0, 0, 0, 1])
 
 
-def with_device(scenario: Scenario, i: int, **changes: object) -> Scenario:
-    devices = list(scenario.cluster.devices)
-    devices[i] = replace(devices[i], **changes)  # type: ignore[arg-type]
-    cluster = scenario.cluster
-    return replace(scenario, cluster=Cluster(tuple(devices), cluster.links, cluster.source))
-
-
-def with_bandwidth(scenario: Scenario, trace: Trace) -> Scenario:
-    cluster = scenario.cluster
-    return replace(
-        scenario,
-        cluster=Cluster(cluster.devices, (replace(cluster.links[0], bandwidth=trace),), cluster.source),
-    )
-
-
 def test_zero_bandwidth_stalls_a_message_and_lets_it_go_on_later() -> None:
     steady = simulate(world(), Scripted(FFN_AWAY)).tokens
     gap = Trace([0.0, 1.6, 11.6], [100.0, 0.0, 100.0])  # the first message flows from 1.588 s to 1.748 s
-    held_up = simulate(with_bandwidth(world(), gap), Scripted(FFN_AWAY)).tokens
+    held_up = simulate(with_links(world(), bandwidth=gap), Scripted(FFN_AWAY)).tokens
     assert held_up.latency_s.sum() == pytest.approx(steady.latency_s.sum() + 10.0)
 
 
@@ -215,7 +224,7 @@ def test_policies_see_what_was_measured_over_the_window() -> None:
     """A link that is up for 1 s and down for 3 s, and a device that is free for half of every second."""
     busy = Trace([0.0, 0.5], [1.0, 0.0], end="loop", duration=1.0)
     blinking = Trace([0.0, 1.0], [100.0, 0.0], end="loop", duration=4.0)
-    scenario = with_device(with_bandwidth(world(), blinking), 0, availability=busy)
+    scenario = with_devices(with_links(world(), bandwidth=blinking), "fast", availability=busy)
     scenario = replace(scenario, requests=(Request(prompt=2, output=1, arrival_s=8.0),))
 
     def rate_and_share(window_s: float) -> list[float]:
@@ -234,7 +243,7 @@ def test_policies_see_what_was_measured_over_the_window() -> None:
 def test_a_change_of_rate_in_mid_flow_counts() -> None:
     """8 * 2 bytes leave at 0.96 s + 0.5 s: 4 bytes at 10 B/s until 1.86 s, the remaining 12 at 100 B/s."""
     change = Trace([0.0, 1.86], [10.0, 100.0])
-    scenario = with_bandwidth(replace(world(), requests=(Request(prompt=2, output=1),)), change)
+    scenario = with_links(replace(world(), requests=(Request(prompt=2, output=1),)), bandwidth=change)
     tokens = simulate(scenario, Scripted(FFN_AWAY)).tokens
     heads_s = 2 * (2 * 8 * 4 * 3 * 2 + 4 * 4 * 2) / 1e3
     proj_s = 2 * 8 * 8 * 2 / 1e3
@@ -248,17 +257,14 @@ def test_a_change_of_rate_in_mid_flow_counts() -> None:
 
 
 def test_latency_is_paid_once_per_message() -> None:
-    without = with_bandwidth(world(), Trace.constant(100.0))
-    cluster = without.cluster
-    instant = replace(cluster.links[0], latency_s=0.0)
-    without = replace(without, cluster=Cluster(cluster.devices, (instant,), cluster.source))
+    without = with_links(world(), latency_s=0.0)
     with_latency = simulate(world(), Scripted(FFN_AWAY)).tokens.latency_s
     np.testing.assert_allclose(with_latency - simulate(without, Scripted(FFN_AWAY)).tokens.latency_s, 2 * 0.5)
 
 
 def test_a_dead_link_ends_the_run_and_names_it() -> None:
     dying = Trace([0.0], [100.0], end="zero", duration=12.0)
-    result = simulate(with_bandwidth(world(), dying), Scripted(FFN_AWAY))
+    result = simulate(with_links(world(), bandwidth=dying), Scripted(FFN_AWAY))
     run = result.runs.iloc[0]
     assert run.status == "stalled"
     assert "'link'" in run.detail
@@ -283,7 +289,7 @@ def test_two_messages_that_stall_at_once_end_the_run_like_one() -> None:
 
 
 def test_a_dead_device_ends_the_run_and_names_it() -> None:
-    gone = with_device(world(), 0, availability=Trace([0.0], [1.0], end="zero", duration=2.0))
+    gone = with_devices(world(), "fast", availability=Trace([0.0], [1.0], end="zero", duration=2.0))
     run = simulate(gone, Scripted(ON_FAST)).runs.iloc[0]
     assert run.status == "stalled"
     assert "'fast'" in run.detail
@@ -294,7 +300,7 @@ def test_out_of_memory_ends_the_run_with_device_token_and_bytes() -> None:
     scenario = world()
     second = scenario.cost.step(one_sequence(2, 1))
     fits_two = float(second.memory_bytes[scenario.block_table.kind].sum()) + second.activation_bytes
-    full = with_device(varied(scenario, interval=4), 0, memory_bytes=fits_two)
+    full = with_devices(varied(scenario, interval=4), "fast", memory_bytes=fits_two)
     result = simulate(full, Scripted(ON_FAST))
     run = result.runs.iloc[0]
     assert run.status == "out-of-memory"
@@ -308,31 +314,11 @@ def test_swapping_slows_down_by_the_excess_over_the_disk_rate() -> None:
     step = scenario.cost.step(one_sequence(2, 0))
     needed = float(step.memory_bytes[scenario.block_table.kind].sum()) + step.activation_bytes
     roomy = simulate(scenario, Scripted(ON_FAST)).tokens.latency_s[0]
-    tight = with_device(varied(scenario, overflow="swap"), 0, memory_bytes=needed - 100.0)
+    tight = with_devices(varied(scenario, overflow="swap"), "fast", memory_bytes=needed - 100.0)
     result = simulate(tight, Scripted(ON_FAST))
     assert result.tokens.latency_s[0] == pytest.approx(roomy + 100.0 / 1e3)
     assert result.tokens.disk_s[0] == pytest.approx(100.0 / 1e3)
     assert result.devices.swapped_bytes.tolist() == [100.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (np.array([0, 0, 0]), "3"),
-        (np.array([0, 0, 0, 2]), "0 to 1"),
-        (np.array([0, 0, 0, -1]), "0 to 1"),
-        (np.array([0.0, 0, 0, 0]), "whole numbers"),
-        (np.array([[0, 0], [0, 0]]), "(2, 2)"),
-    ],
-)
-def test_an_invalid_placement_is_recorded_and_the_old_one_kept(answer: np.ndarray, reason: str) -> None:
-    result = simulate(world(), Scripted(ON_FAST, answer))
-    assert result.decisions.outcome.tolist() == ["adopted", "infeasible", "kept", "kept"]
-    assert reason in result.decisions.reason[1]
-    assert len(result.migrations) == 0
-    failing = simulate(world(on_infeasible="fail"), Scripted(ON_FAST, answer))
-    assert failing.runs.status[0] == "infeasible"
-    assert failing.runs.tokens[0] == 1
 
 
 def test_without_a_first_placement_the_run_ends() -> None:
@@ -343,7 +329,7 @@ def test_without_a_first_placement_the_run_ends() -> None:
 
 
 def test_too_large_a_first_placement_is_handled_by_the_overflow_rule() -> None:
-    small = with_device(world(), 0, memory_bytes=100.0)
+    small = with_devices(world(), "fast", memory_bytes=100.0)
     assert simulate(small, Scripted(ON_FAST)).runs.status[0] == "out-of-memory"
     swapping = simulate(varied(small, overflow="swap"), Scripted(ON_FAST))
     assert swapping.runs.status[0] == "complete"
@@ -378,48 +364,3 @@ def test_measured_decisions_cost_their_wall_time() -> None:
     result = simulate(world(decision_time="measured"), Scripted(ON_FAST))
     np.testing.assert_array_equal(result.tokens.decision_s, result.timings.decision_wall_s)
     assert (result.tokens.decision_s > 0).all()
-
-
-def test_observations_cannot_be_written_to() -> None:
-    policy = Scripted(ON_FAST)
-    simulate(world(), policy)
-    observation = policy.observations[1]
-    arrays = [value for value in vars(observation).values() if isinstance(value, np.ndarray)]
-    arrays += [
-        getattr(observation.blocks, name) for name in ("kind", "layer", "heads", "proj", "ffn", "shards")
-    ]
-    arrays += [
-        array
-        for step in observation.steps
-        for array in vars(step.cost).values()
-        if isinstance(array, np.ndarray)
-    ]
-    arrays += [
-        observation.kind_seconds,
-        observation.per_byte_s,
-        *(part for times in observation.step_times for part in times),
-    ]
-    assert observation.placement is not None
-    graph = observation.step_graphs.of(observation.placement, observation.source)
-    arrays += [value for value in vars(graph).values() if isinstance(value, np.ndarray)]
-    arrays += [graph.tasks, graph.messages, graph.predecessors]
-    assert len(arrays) > 20
-    assert not any(array.flags.writeable for array in arrays)
-
-
-def test_a_policy_cannot_reach_back_into_the_run_through_its_answer() -> None:
-    answer = ON_FAST.copy()
-
-    class Sly:
-        name = "sly"
-
-        def decide(self, observation: Observation) -> Decision:
-            if observation.placement is None:
-                return Placement(answer)
-            answer[:] = 1
-            return Keep()
-
-    honest = simulate(world(), Scripted(ON_FAST))
-    sly = simulate(world(), Sly())
-    np.testing.assert_array_equal(sly.tokens.latency_s, honest.tokens.latency_s)
-    assert set(sly.placements.device) == {"fast"}

@@ -19,6 +19,7 @@ from worlds import (
     scenarios,
     small_world,
     varied,
+    with_devices,
 )
 
 from headway import policies
@@ -149,8 +150,8 @@ def test_every_message_that_a_device_sends_costs_it_sync(name: str, sent: int) -
 
 def under(scenario: Scenario, pattern: Pattern) -> Scenario:
     cost = replace(scenario.cost, projection=pattern.projection)  # type: ignore[type-var]
-    engine = tuple(replace(one, sync_s=1e-4, kv_bandwidth=1e9) for one in scenario.cluster.devices)
-    return replace(scenario, execution=pattern, cost=cost, cluster=replace(scenario.cluster, devices=engine))
+    engine = with_devices(scenario, sync_s=1e-4, kv_bandwidth=1e9)
+    return replace(engine, execution=pattern, cost=cost)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -209,11 +210,3 @@ def test_every_policy_plans_under_the_patterns_of_engines(policy: str, name: str
     scenario = replace(scenario, placement=equal_parts(scenario.block_table, 3))
     result = simulate(scenario, policies.create(policy), options=RunOptions(audit=True))
     assert result.runs.status[0] == "complete"
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_runs_have_equal_bytes(name: str) -> None:
-    scenario = cluster_of(SHIPPED[name], 4, device={"memory_bandwidth": 1e6, "sync_s": 1e-4})
-    one, other = (simulate(scenario, Shuffled(3)) for _ in range(2))
-    for table in ("tokens", "devices", "links", "decisions"):
-        assert getattr(one, table).equals(getattr(other, table))

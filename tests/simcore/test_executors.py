@@ -21,7 +21,7 @@ from golden import worlds
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from simulated import at
-from worlds import Scripted, reals, small_world, varied
+from worlds import Scripted, reals, small_world, varied, with_links
 
 from headway.simcore import TABLES, FloatArray, Policy, Request, Result, Scenario, simulate
 from headway.simcore.arrays import BoolArray
@@ -173,10 +173,7 @@ def test_tokens_count_where_a_run_ends_between_two_decisions() -> None:
     """A link that dies between two decisions ends the run after some tokens."""
     world = small_world("ab", interval=8)
     calm = simulate(world, Scripted(np.array([0, 1, 0, 1]))).tokens
-    links = tuple(
-        replace(one, up=on_off([(float(calm["start_s"][4]), math.inf)])) for one in world.cluster.links
-    )
-    dying = varied(world, cluster=replace(world.cluster, links=links))
+    dying = with_links(world, up=on_off([(float(calm["start_s"][4]), math.inf)]))
     events, compiled = (
         simulate(varied(dying, executor=executor), Scripted(np.array([0, 1, 0, 1])))
         for executor in ("events", "compiled")

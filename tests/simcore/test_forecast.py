@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, eventful, model_of_bytes, varied
+from worlds import Scripted, eventful, small_world, varied, with_devices
 
 from headway.simcore import (
-    Cluster,
-    DecodeCost,
-    Device,
     ForecastOptions,
-    Link,
     Observation,
     Period,
     Request,
@@ -23,8 +19,6 @@ from headway.simcore import (
 )
 from headway.traces import Trace
 
-MODEL = model_of_bytes()
-
 FIELDS = ("available_bytes", "availability", "rate", "up")
 ALL = ("memory", "availability", "rates", "outages")
 
@@ -32,17 +26,9 @@ ALL = ("memory", "availability", "rates", "outages")
 @pytest.fixture
 def scenario() -> Scenario:
     """Two devices that take about a second for a token."""
-    return Scenario(
-        name="small",
-        model=MODEL,
-        cost=DecodeCost(MODEL),
-        cluster=Cluster(
-            tuple(Device(name=name, memory_bytes=1e4, flops=1e3, disk_bandwidth=1e9) for name in "ab"),
-            (Link(name="ab", ends=("a", "b"), bandwidth=Trace.constant(1e4)),),
-            "a",
-        ),
-        requests=(Request(prompt=2, output=12),),
-    )
+    device = {"memory_bytes": 1e4, "disk_bandwidth": 1e9}
+    requests = (Request(prompt=2, output=12),)
+    return small_world(rate=1e4, device=device, embed=True, lm_head=True, requests=requests)
 
 
 def forecast(methods: Any, **options: Any) -> ForecastOptions:
@@ -129,8 +115,7 @@ def test_a_season_repeats_and_before_the_first_one_the_present_stays(scenario: S
     """In a world that repeats every 4 s, `seasonal` is the oracle as soon as a whole season is known."""
     loads = Trace([0.0, 1.0, 3.0], [0.9, 0.3, 0.6], end="loop", duration=4.0)
     used = Trace([0.0, 2.0], [0.0, 100.0], end="loop", duration=4.0)
-    devices = tuple(replace(one, availability=loads, used_bytes=used) for one in scenario.cluster.devices)
-    world = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    world = with_devices(scenario, availability=loads, used_bytes=used)
     known = {"memory": "seasonal", "availability": "seasonal"}
     seasonal = observed(world, forecast(known, span_s=4.0, season_s=4.0))
     oracle = observed(world, forecast(dict.fromkeys(known, "oracle"), span_s=4.0))
@@ -146,8 +131,7 @@ def test_a_season_repeats_and_before_the_first_one_the_present_stays(scenario: S
 
 def test_a_mean_is_that_since_the_start(scenario: Scenario) -> None:
     loads = Trace([0.0, 1.0, 3.0], [0.9, 0.3, 0.6])
-    devices = tuple(replace(one, availability=loads) for one in scenario.cluster.devices)
-    world = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    world = with_devices(scenario, availability=loads)
     first, *later = observed(world, forecast({"availability": "mean"}))
     assert first.forecast[0].availability.tolist() == first.availability.tolist()
     for one in later:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import model_of_bytes, small_world, varied
+from worlds import model_of_bytes, small_world, varied, with_devices
 
 from headway.simcore import (
     Cluster,
@@ -24,10 +24,9 @@ from headway.simcore import (
     load_scenario,
     simulate,
 )
-from headway.simcore.errors import DoesNotFitError
 from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.memory import swapped_share
-from headway.traces import InputError, Trace
+from headway.traces import Trace
 
 MODEL = model_of_bytes(ffn_width=32, bytes_per_activation=2)
 HEAD, PROJ, FFN = 8 * 4 * 3, 8 * 8, 2 * 8 * 32
@@ -144,9 +143,7 @@ def test_a_slow_device_hides_more_of_its_reading() -> None:
         overflow="swap",
         swap="prefetch",
     )
-    one = replace(busy.cluster.devices[0], availability=Trace.constant(0.1))
-    slow = replace(busy, cluster=replace(busy.cluster, devices=(one, busy.cluster.devices[1])))
-    tokens = run(slow).tokens
+    tokens = run(with_devices(busy, "one", availability=Trace.constant(0.1))).tokens
     assert (tokens.disk_s[0], tokens.latency_s[0]) == (0.0, pytest.approx(10 * sum(COMPUTED_S)))
 
 
@@ -193,25 +190,3 @@ def test_a_file_names_the_mode_and_the_runtime(tmp_path: Path) -> None:
     scenario = load_scenario(path)
     assert (scenario.memory.overflow, scenario.memory.swap) == ("swap", "lru")
     assert scenario.cluster.devices[0].runtime_bytes == 300e6
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("swap: lru", "swap: fifo", "6: memory.swap"),
-        ("runtime_memory: 300 MB", "runtime_memory: -1 MB", "4: devices.one.runtime_memory"),
-    ],
-)
-def test_mistakes_are_told(tmp_path: Path, old: str, new: str, message: str) -> None:
-    path = tmp_path / "one.yaml"
-    path.write_text(FILE.replace(old, new))
-    with pytest.raises(InputError) as error:
-        load_scenario(path)
-    assert message in str(error.value)
-
-
-def test_a_model_for_which_the_runtime_leaves_no_room_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "one.yaml"
-    path.write_text(FILE.replace("300 MB", "1 GB").replace("memory: {overflow: swap, swap: lru}\n", ""))
-    with pytest.raises(DoesNotFitError, match="at most the 0 GB that all devices have for it"):
-        load_scenario(path)

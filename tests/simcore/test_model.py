@@ -1,16 +1,23 @@
-"""Model shapes: what they imply, how configs become them, and how wrong configs are told.
-
-Expected parameter counts are the published ones of the named repositories on huggingface.co: the
-Safetensors total of the model page where there is one, else the sum over `model.parameters()` in the
-`transformers` library, which counts shared tensors once.
-The configs are those repositories' `config.json`, shortened to the keys that are read and a few that are not.
-"""
+"""Model shapes: what they imply, and how configs become them."""
 
 import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from configs import (
+    GPT2,
+    LLAMA_2_7B,
+    LLAMA_3_8B,
+    MISTRAL_7B,
+    OPT_1_3B,
+    PHI_3_MINI,
+    PUBLISHED,
+    RELEASED,
+    ROUNDED,
+    Config,
+    without,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +25,6 @@ from headway.simcore.files.importers.huggingface import from_config
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.presets import PRESETS, preset
 from headway.traces.errors import InputError
-
-Config = dict[str, object]
 
 TINY = {
     "name": "tiny",
@@ -32,151 +37,6 @@ TINY = {
     "gated_ffn": True,
     "vocabulary": 10,
 }
-
-
-def decoder(**sizes: int) -> Config:
-    """Keys that most families share."""
-    names = {
-        "layers": "num_hidden_layers",
-        "width": "hidden_size",
-        "heads": "num_attention_heads",
-        "kv_heads": "num_key_value_heads",
-        "head_size": "head_dim",
-        "ffn": "intermediate_size",
-        "vocabulary": "vocab_size",
-    }
-    shared: Config = {
-        "use_cache": True,
-        "rms_norm_eps": 1e-05,
-        "max_position_embeddings": 4096,
-        "rope_scaling": None,
-    }
-    return shared | {names[key]: value for key, value in sizes.items()}
-
-
-LLAMA_2_7B = decoder(layers=32, width=4096, heads=32, kv_heads=32, ffn=11008, vocabulary=32000) | {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "tie_word_embeddings": False,
-    "torch_dtype": "float16",
-}
-LLAMA_2_13B = decoder(layers=40, width=5120, heads=40, kv_heads=40, ffn=13824, vocabulary=32000) | {
-    "model_type": "llama",
-    "torch_dtype": "float16",
-}
-LLAMA_3_8B = decoder(layers=32, width=4096, heads=32, kv_heads=8, ffn=14336, vocabulary=128256) | {
-    "max_position_embeddings": 8192,
-    "model_type": "llama",
-    "attention_bias": False,
-    "rope_theta": 500000.0,
-    "torch_dtype": "bfloat16",
-}
-TINYLLAMA = decoder(layers=22, width=2048, heads=32, kv_heads=4, ffn=5632, vocabulary=32000) | {
-    "max_position_embeddings": 2048,
-    "model_type": "llama",
-    "torch_dtype": "bfloat16",
-}
-MISTRAL_7B = decoder(layers=32, width=4096, heads=32, kv_heads=8, ffn=14336, vocabulary=32000) | {
-    "max_position_embeddings": 32768,
-    "model_type": "mistral",
-    "sliding_window": 4096,
-    "torch_dtype": "bfloat16",
-}
-QWEN_2_5_7B = decoder(layers=28, width=3584, heads=28, kv_heads=4, ffn=18944, vocabulary=152064) | {
-    "max_position_embeddings": 131072,
-    "model_type": "qwen2",
-    "tie_word_embeddings": False,
-    "torch_dtype": "bfloat16",
-}
-QWEN_2_5_0_5B = decoder(layers=24, width=896, heads=14, kv_heads=2, ffn=4864, vocabulary=151936) | {
-    "model_type": "qwen2",
-    "tie_word_embeddings": True,
-    "torch_dtype": "bfloat16",
-}
-QWEN_3_8B = decoder(
-    layers=36, width=4096, heads=32, kv_heads=8, head_size=128, ffn=12288, vocabulary=151936
-) | {
-    "max_position_embeddings": 40960,
-    "model_type": "qwen3",
-    "attention_bias": False,
-    "tie_word_embeddings": False,
-    "torch_dtype": "bfloat16",
-}
-GEMMA_2B = decoder(
-    layers=18, width=2048, heads=8, kv_heads=1, head_size=256, ffn=16384, vocabulary=256000
-) | {
-    "model_type": "gemma",
-    "torch_dtype": "bfloat16",
-}
-GEMMA_2_2B = decoder(
-    layers=26, width=2304, heads=8, kv_heads=4, head_size=256, ffn=9216, vocabulary=256000
-) | {
-    "model_type": "gemma2",
-    "sliding_window": 4096,
-    "dtype": "float32",
-}
-PHI_3_MINI = decoder(layers=32, width=3072, heads=32, kv_heads=32, ffn=8192, vocabulary=32064) | {
-    "model_type": "phi3",
-    "sliding_window": 2047,
-    "tie_word_embeddings": False,
-    "torch_dtype": "bfloat16",
-}
-GPT2: Config = {
-    "architectures": ["GPT2LMHeadModel"],
-    "model_type": "gpt2",
-    "n_ctx": 1024,
-    "n_embd": 768,
-    "n_head": 12,
-    "n_layer": 12,
-    "n_positions": 1024,
-    "vocab_size": 50257,
-}
-OPT_1_3B: Config = {
-    "model_type": "opt",
-    "_remove_final_layer_norm": False,
-    "do_layer_norm_before": True,
-    "ffn_dim": 8192,
-    "hidden_size": 2048,
-    "max_position_embeddings": 2048,
-    "num_attention_heads": 32,
-    "num_hidden_layers": 24,
-    "torch_dtype": "float16",
-    "vocab_size": 50272,
-    "word_embed_proj_dim": 2048,
-}
-
-# Repository on huggingface.co, its config, its published number of parameters.
-PUBLISHED: dict[str, tuple[Config, int]] = {
-    "TinyLlama/TinyLlama-1.1B-Chat-v1.0": (TINYLLAMA, 1_100_048_384),
-    "meta-llama/Llama-2-7b-hf": (LLAMA_2_7B, 6_738_415_616),
-    "meta-llama/Llama-2-13b-hf": (LLAMA_2_13B, 13_015_864_320),
-    "meta-llama/Meta-Llama-3-8B": (LLAMA_3_8B, 8_030_261_248),
-    "mistralai/Mistral-7B-v0.1": (MISTRAL_7B, 7_241_732_096),
-    "Qwen/Qwen2.5-7B": (QWEN_2_5_7B, 7_615_616_512),
-    "Qwen/Qwen2.5-0.5B": (QWEN_2_5_0_5B, 494_032_768),
-    "Qwen/Qwen3-8B": (QWEN_3_8B, 8_190_735_360),
-    "google/gemma-2b": (GEMMA_2B, 2_506_172_416),
-    "google/gemma-2-2b": (GEMMA_2_2B, 2_614_341_888),
-    "microsoft/Phi-3-mini-4k-instruct": (PHI_3_MINI, 3_821_079_552),
-    "openai-community/gpt2": (GPT2, 124_439_808),
-    "facebook/opt-1.3b": (OPT_1_3B, 1_315_758_080),
-}
-
-RELEASED: dict[str, Config] = {
-    "tinyllama-1.1b": TINYLLAMA,
-    "llama-2-7b": LLAMA_2_7B,
-    "llama-2-13b": LLAMA_2_13B,
-    "llama-3-8b": LLAMA_3_8B,
-    "mistral-7b": MISTRAL_7B,
-    "qwen2.5-7b": QWEN_2_5_7B,
-    "qwen3-8b": QWEN_3_8B,
-    "gpt2": GPT2,
-    "opt-1.3b": OPT_1_3B,
-}
-
-
-def without(config: Config, key: str) -> Config:
-    return {k: v for k, v in config.items() if k != key}
 
 
 class TestModelSpec:
@@ -287,6 +147,15 @@ class TestFamilies:
     @pytest.mark.parametrize(("config", "parameters"), PUBLISHED.values(), ids=PUBLISHED)
     def test_parameters_equal_the_published_count(self, config: Config, parameters: int) -> None:
         assert from_config(config).parameters == parameters
+
+    @pytest.mark.parametrize(("config", "billions", "active"), ROUNDED.values(), ids=ROUNDED)
+    def test_parameters_round_to_the_published_size(
+        self, config: Config, billions: float, active: float
+    ) -> None:
+        model = from_config(config)
+        assert round(model.parameters / 1e9) == billions
+        vocabulary = model.vocabulary * model.width / 1e9
+        assert active - 0.6 < model.active_parameters / 1e9 - vocabulary < active + 1.1
 
     def test_biases_of_a_llama_follow_its_switches(self) -> None:
         plain = from_config(LLAMA_3_8B).parameters

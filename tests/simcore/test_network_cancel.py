@@ -8,9 +8,9 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated import at, unexpected
-from worlds import clusters, reals
+from worlds import clusters, reals, row
 
-from headway.simcore import Cluster, Device, Ideal, Link, Tcp
+from headway.simcore import Cluster, Ideal, Tcp
 from headway.simcore.engine.network.network import Network, network
 from headway.simcore.engine.network.transfer import Carried, Transfer
 from headway.simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
@@ -22,16 +22,6 @@ IDEAL = Ideal()
 DYING = Trace([0.0, 3.0], [10.0, 0.0])
 
 both = pytest.mark.parametrize("sharing", ["dedicated", "fair"])
-
-
-def line(*traces: Trace, latency_s: float = 0.0) -> Cluster:
-    """Devices in a row, a link with each trace between two of them."""
-    names = [f"d{i}" for i in range(len(traces) + 1)]
-    links = tuple(
-        Link(name=f"l{i}", ends=(names[i], names[i + 1]), bandwidth=trace, latency_s=latency_s)
-        for i, trace in enumerate(traces)
-    )
-    return Cluster(tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in names), links, names[0])
 
 
 class Mail:
@@ -81,7 +71,7 @@ class Mail:
 )
 def test_a_message_alone_is_cancelled(sharing: str, moment: float, arrives: bool) -> None:
     """20 bytes at 10 B/s after 1 s, and then others, alone and in company; cancelling twice is cancelling once."""
-    mail = Mail(line(STEADY, latency_s=1.0), sharing)
+    mail = Mail(row(STEADY, latency_s=1.0), sharing)
     mail.send_at(0.0, 0, 0, 1, 20.0)
     mail.cancel_at(moment, 0, 0)
     mail.send_at(4.0, 1, 0, 1, 10.0)
@@ -100,7 +90,7 @@ def test_a_message_alone_is_cancelled(sharing: str, moment: float, arrives: bool
 @both
 def test_those_that_shared_with_a_cancelled_message_go_faster_at_once(sharing: str) -> None:
     """Three at 10 B/s; one goes at 3 s, when each has had 10 bytes, then another at 5 s, and the last is alone."""
-    mail = Mail(line(STEADY), sharing)
+    mail = Mail(row(STEADY), sharing)
     for number in range(3):
         mail.send_at(0.0, number, 0, 1, 100.0)
     mail.cancel_at(3.0, 1)
@@ -119,7 +109,7 @@ def test_those_that_shared_with_a_cancelled_message_go_faster_at_once(sharing: s
 def test_a_message_can_be_cancelled_by_one_that_arrives_at_the_same_moment(sharing: str) -> None:
     """Whichever is told first; the other one is not, and no link has carried it."""
     env = simpy.Environment()
-    net = network(env, line(STEADY), sharing)
+    net = network(env, row(STEADY), sharing)
     messages: list[Transfer] = []
     told: list[Transfer] = []
 
@@ -191,7 +181,7 @@ def test_only_what_arrives_is_told_and_carried(
 @pytest.mark.parametrize("latency_s", [0.0, 1.0])
 def test_what_can_never_arrive_fails_once_and_can_be_cancelled_then(sharing: str, latency_s: float) -> None:
     """At the latest when its bytes would flow; with a way of its own it is known when it is sent."""
-    mail = Mail(line(DYING, latency_s=latency_s), sharing)
+    mail = Mail(row(DYING, latency_s=latency_s), sharing)
     mail.env.run(4.0)
     mail.send(0, 0, 1, 40.0)
     at_once = sharing == "dedicated" or latency_s == 0.0
@@ -207,7 +197,7 @@ def test_what_can_never_arrive_fails_once_and_can_be_cancelled_then(sharing: str
 
 def test_what_company_makes_too_late_fails_when_the_link_has_died() -> None:
     """25 bytes each at 10 B/s for 3 s: one would arrive, two cannot; when one is cancelled in time, the other does."""
-    stuck, saved = Mail(line(DYING), "fair"), Mail(line(DYING), "fair")
+    stuck, saved = Mail(row(DYING), "fair"), Mail(row(DYING), "fair")
     for number in range(2):
         for mail in (stuck, saved):
             mail.send_at(0.0, number, 0, 1, 25.0)
@@ -218,56 +208,51 @@ def test_what_company_makes_too_late_fails_when_the_link_has_died() -> None:
     assert (saved.arrived, saved.failed) == ({1: 3.0}, {})
 
 
+class Meddling:
+    """A network of two links, of which the first dies; whoever fails there takes other messages off their way."""
+
+    def __init__(self, *victims: int) -> None:
+        self.env = simpy.Environment()
+        self.net = network(self.env, row(DYING, STEADY), "fair")
+        self.messages: list[Transfer] = []
+        self.told: list[tuple[int, float]] = []
+        self._victims = victims
+
+    def send(self, number: int, sender: int, receiver: int, size: float) -> None:
+        arrived = partial(self._tell, number, 1.0)
+        self.messages.append(self.net.send(sender, receiver, size, arrived, partial(self._fail, number)))
+
+    def send_at(self, time_s: float, *numbers: int) -> None:
+        """Send 30 bytes each over the second link."""
+        for number in numbers:
+            at(self.env, time_s, partial(self.send, number, 1, 2, 30.0))
+
+    def _tell(self, number: int, sign: float, _: object) -> None:
+        self.told.append((number, sign * self.env.now))
+
+    def _fail(self, number: int, error: RunEndedError) -> None:
+        self._tell(number, -1.0, error)
+        for victim in self._victims:
+            self.net.cancel(self.messages[victim])
+
+
 def test_who_is_told_of_a_failure_can_cancel_others_that_fail_with_it_or_begin_just_then() -> None:
     """At 3 s two are stuck for ever; the first takes the second off its way, and one of three that begin elsewhere."""
-    env = simpy.Environment()
-    net = network(env, line(DYING, STEADY), "fair")
-    messages: list[Transfer] = []
-    told: list[tuple[int, float]] = []
-
-    def failed(number: int, _: RunEndedError) -> None:
-        told.append((number, -env.now))
-        for other in (0, 1, 2):
-            net.cancel(messages[other])
-
-    def send(number: int, sender: int, receiver: int) -> None:
-        messages.append(
-            net.send(
-                sender, receiver, 30.0, lambda _: told.append((number, env.now)), partial(failed, number)
-            )
-        )
-
-    send(0, 0, 1)
-    send(1, 0, 1)
-    for number in (2, 3, 4):
-        at(env, 3.0, partial(send, number, 1, 2))
-    env.run()
-    assert told == [(0, -3.0), (3, 9.0), (4, 9.0)]
+    mail = Meddling(0, 1, 2)
+    mail.send(0, 0, 1, 30.0)
+    mail.send(1, 0, 1, 30.0)
+    mail.send_at(3.0, 2, 3, 4)
+    mail.env.run()
+    assert mail.told == [(0, -3.0), (3, 9.0), (4, 9.0)]
 
 
 def test_a_failure_found_while_rates_are_found_does_not_spoil_those_of_others() -> None:
     """When its company goes at 2 s, too little can come; who fails takes one of three that begin at that moment."""
-    env = simpy.Environment()
-    net = network(env, line(DYING, STEADY), "fair")
-    messages: list[Transfer] = []
-    told: list[tuple[int, float]] = []
-
-    def failed(number: int, _: RunEndedError) -> None:
-        told.append((number, -env.now))
-        net.cancel(messages[2])
-
-    def send(number: int, sender: int, receiver: int, size: float) -> None:
-        messages.append(
-            net.send(
-                sender, receiver, size, lambda _: told.append((number, env.now)), partial(failed, number)
-            )
-        )
-
-    send(0, 0, 1, 29.0)
-    send(1, 0, 1, 100.0)
-    for number in (2, 3, 4):
-        at(env, 2.0, partial(send, number, 1, 2, 30.0))
-    at(env, 2.0, lambda: net.cancel(messages[1]))
-    env.run()
+    mail = Meddling(2)
+    mail.send(0, 0, 1, 29.0)
+    mail.send(1, 0, 1, 100.0)
+    mail.send_at(2.0, 2, 3, 4)
+    at(mail.env, 2.0, lambda: mail.net.cancel(mail.messages[1]))
+    mail.env.run()
     # The first has had 10 of its 29 bytes, and 10 more can come.
-    assert told == [(0, -2.0), (3, 8.0), (4, 8.0)]
+    assert mail.told == [(0, -2.0), (3, 8.0), (4, 8.0)]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from worlds import bare
 
 from headway.simcore import Cluster, Device, Link, Medium, Route
 from headway.traces import Trace
@@ -12,8 +13,7 @@ FAST = Trace.constant(100.0)
 
 
 def device(name: str, **limits: float) -> Device:
-    nics = {key: Trace.constant(rate) for key, rate in limits.items()}
-    return Device(name=name, memory_bytes=1.0, flops=1.0, **nics)  # type: ignore[arg-type]
+    return bare(name, **{key: Trace.constant(rate) for key, rate in limits.items()})
 
 
 def link(ends: str, rate: float | None = 100.0, latency_s: float = 1e-3, medium: str | None = None) -> Link:
@@ -118,7 +118,11 @@ def test_each_direction_can_be_pinned_on_its_own() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"devices": (), "links": ()}, "at least one device"),
+        ({"devices": (bare("a"), bare("a"))}, "names repeat: a"),
         ({"relays": ("a", "p")}, "node names repeat: a"),
+        ({"links": (link("ap"), link("bp"), link("sp"), link("sp"))}, "names repeat: sp"),
+        ({"links": (link("ap"), link("bp"), link("sp"), link("aa"))}, "'aa' must join two different nodes"),
         ({"relays": ("p", "q")}, "no path of links from 'a' to q"),
         ({"media": (Medium(name="air", bandwidth=FAST),) * 2}, "medium names repeat: air"),
         ({"media": ()}, "'ap' is on 'air', which is not one of the media"),

@@ -8,29 +8,15 @@ import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Shuffled, blinking, clusters, reals, scenarios
+from worlds import bare, blinking, clusters, reals, row
 
-from headway.simcore import Cluster, Device, Link, Medium, Scenario, simulate
+from headway.simcore import Cluster, Device, Link, Medium
 from headway.simcore.engine.network.network import Network, network, sent
 from headway.simcore.errors import RunEndedError
 from headway.traces import Trace
 
 Message = tuple[float, int, int, float]
 """When, from where, to where, how many bytes."""
-
-
-def device(name: str) -> Device:
-    return Device(name=name, memory_bytes=1.0, flops=1.0)
-
-
-def line(*traces: Trace, latency_s: float = 0.0) -> Cluster:
-    """Devices in a row, a link with each trace between two of them."""
-    names = [f"d{i}" for i in range(len(traces) + 1)]
-    links = tuple(
-        Link(name=f"l{i}", ends=(names[i], names[i + 1]), bandwidth=trace, latency_s=latency_s)
-        for i, trace in enumerate(traces)
-    )
-    return Cluster(tuple(device(name) for name in names), links, names[0])
 
 
 def steady(rate: float) -> Trace:
@@ -74,17 +60,17 @@ def traffic(draw: st.DrawFn, cluster: Cluster, *, most: int = 8) -> list[Message
 
 def test_two_messages_share_a_link_and_the_second_has_it_alone_when_the_first_is_through() -> None:
     """20 bytes from 0 s, 30 from 1 s, at 10 B/s: shared from 1 s to 3 s, then 20 bytes are left for 2 s."""
-    assert arrivals_of(line(steady(10.0)), (0.0, 0, 1, 20.0), (1.0, 0, 1, 30.0)) == [3.0, 5.0]
+    assert arrivals_of(row(steady(10.0)), (0.0, 0, 1, 20.0), (1.0, 0, 1, 30.0)) == [3.0, 5.0]
 
 
 def test_the_two_directions_of_a_link_do_not_meet() -> None:
-    assert arrivals_of(line(steady(10.0)), (0.0, 0, 1, 20.0), (0.0, 1, 0, 20.0)) == [2.0, 2.0]
+    assert arrivals_of(row(steady(10.0)), (0.0, 0, 1, 20.0), (0.0, 1, 0, 20.0)) == [2.0, 2.0]
 
 
 def test_the_two_directions_of_a_medium_have_one_budget() -> None:
     air = Medium(name="air", bandwidth=steady(10.0))
     links = (Link(name="l", ends=("a", "b"), medium="air"),)
-    cluster = Cluster((device("a"), device("b")), links, "a", media=(air,))
+    cluster = Cluster((bare("a"), bare("b")), links, "a", media=(air,))
     assert arrivals_of(cluster, (0.0, 0, 1, 20.0), (0.0, 1, 0, 20.0)) == [4.0, 4.0]
 
 
@@ -92,16 +78,16 @@ def test_all_stations_of_a_cell_share_it_and_the_wire_behind_it_does_not_matter(
     air = Medium(name="air", bandwidth=steady(12.0))
     links = (*(Link(name=x, ends=(x, "ap"), medium="air") for x in "abc"),
              Link(name="s", ends=("s", "ap"), bandwidth=steady(100.0)))  # fmt: skip
-    cluster = Cluster(tuple(map(device, "abcs")), links, "s", relays=("ap",), media=(air,))
+    cluster = Cluster(tuple(map(bare, "abcs")), links, "s", relays=("ap",), media=(air,))
     assert arrivals_of(cluster, *((0.0, i, 3, 12.0) for i in range(3))) == [3.0, 3.0, 3.0]
     # From station to station the cell is crossed twice: 12 = 2 * 4 + 4.
     assert arrivals_of(cluster, (0.0, 0, 1, 12.0), (0.0, 2, 3, 12.0)) == [3.0, 3.0]
 
 
 def test_an_interface_is_shared_by_all_links_of_its_device() -> None:
-    hub = replace(device("h"), nic_up=steady(10.0), nic_down=steady(30.0))
+    hub = replace(bare("h"), nic_up=steady(10.0), nic_down=steady(30.0))
     links = tuple(Link(name=x, ends=("h", x), bandwidth=steady(20.0)) for x in "ab")
-    cluster = Cluster((hub, device("a"), device("b")), links, "h")
+    cluster = Cluster((hub, bare("a"), bare("b")), links, "h")
     assert arrivals_of(cluster, (0.0, 0, 1, 10.0), (0.0, 0, 2, 10.0)) == [2.0, 2.0]
     assert arrivals_of(cluster, (0.0, 1, 0, 30.0), (0.0, 2, 0, 30.0)) == [2.0, 2.0]
     assert arrivals_of(cluster, (0.0, 0, 1, 10.0), (0.0, 1, 0, 20.0)) == [1.0, 1.0]
@@ -109,21 +95,21 @@ def test_an_interface_is_shared_by_all_links_of_its_device() -> None:
 
 def test_who_is_held_back_elsewhere_leaves_the_rest_to_others() -> None:
     """Rates 1, 9 and 1, which a peer gives as 5, 1 and 1."""
-    cluster = line(steady(2.0), steady(10.0))
+    cluster = row(steady(2.0), steady(10.0))
     assert arrivals_of(cluster, (0.0, 0, 2, 2.0), (0.0, 1, 2, 18.0), (0.0, 0, 1, 2.0)) == [2.0, 2.0, 2.0]
 
 
 def test_zero_bandwidth_stalls_all_on_the_link_and_lets_them_go_on() -> None:
     """20 MB each, 10 MB/s together, nothing from 1 s to 3 s; a peer lets them drain at their old rate."""
     gap = Trace([0.0, 1.0, 3.0], [10e6, 0.0, 10e6])
-    assert arrivals_of(line(gap), (0.0, 0, 1, 20e6), (0.0, 0, 1, 20e6)) == [6.0, 6.0]
-    assert arrivals_of(line(gap), (0.0, 0, 1, 20e6)) == [4.0]
-    assert arrivals_of(line(gap), (1.5, 0, 1, 10e6), (2.0, 0, 1, 20e6)) == [5.0, 6.0]
+    assert arrivals_of(row(gap), (0.0, 0, 1, 20e6), (0.0, 0, 1, 20e6)) == [6.0, 6.0]
+    assert arrivals_of(row(gap), (0.0, 0, 1, 20e6)) == [4.0]
+    assert arrivals_of(row(gap), (1.5, 0, 1, 10e6), (2.0, 0, 1, 20e6)) == [5.0, 6.0]
 
 
 def test_a_change_in_mid_flow_counts() -> None:
     """A drop from 10 to 1 after 1 s, one message and two: a peer ignores it."""
-    drop = line(Trace([0.0, 1.0], [10.0, 1.0]))
+    drop = row(Trace([0.0, 1.0], [10.0, 1.0]))
     assert arrivals_of(drop, (0.0, 0, 1, 15.0)) == [6.0]
     assert arrivals_of(drop, (0.0, 0, 1, 8.0), (0.0, 0, 1, 8.0)) == [7.0, 7.0]
 
@@ -134,7 +120,7 @@ def test_messages_of_different_latency_share_equally() -> None:
         Link(name="near", ends=("a", "b"), bandwidth=steady(1e6), latency_s=1e-3),
         Link(name="far", ends=("c", "a"), bandwidth=steady(1e9), latency_s=49e-3),
     )
-    cluster = Cluster(tuple(map(device, "abc")), links, "a")
+    cluster = Cluster(tuple(map(bare, "abc")), links, "a")
     near, far = arrivals_of(cluster, (0.0, 0, 1, 1e7), (0.0, 2, 1, 1e7))
     # The near one is 49 ms ahead; from then on they share.
     assert near == pytest.approx(1e-3 + 49e-3 + 2 * (1e7 - 49e-3 * 1e6) / 1e6)
@@ -142,7 +128,7 @@ def test_messages_of_different_latency_share_equally() -> None:
 
 
 def test_latency_is_paid_once_and_loads_nothing() -> None:
-    cluster = line(steady(10.0), steady(10.0), latency_s=1.0)
+    cluster = row(steady(10.0), steady(10.0), latency_s=1.0)
     assert arrivals_of(cluster, (0.0, 0, 2, 20.0)) == [4.0]
     # While the second is under way to its first byte, the first has the link for itself.
     assert arrivals_of(cluster, (0.0, 0, 1, 20.0), (2.0, 0, 1, 20.0)) == [3.0, 5.0]
@@ -150,7 +136,7 @@ def test_latency_is_paid_once_and_loads_nothing() -> None:
 
 def test_a_pinned_route_is_really_used() -> None:
     links = tuple(Link(name=x + y, ends=(x, y), bandwidth=steady(10.0)) for x, y in ("ab", "bc", "ac"))
-    cluster = Cluster(tuple(map(device, "abc")), links, "a", pinned=(("a", "b", "c"),))
+    cluster = Cluster(tuple(map(bare, "abc")), links, "a", pinned=(("a", "b", "c"),))
     arrivals, net = delivered(cluster, [(0.0, 0, 2, 10.0), (0.0, 0, 1, 10.0)])
     assert arrivals == [2.0, 2.0]
     assert {i: carried.size_bytes for (i, _), carried in net.carried.items()} == {0: 20.0, 1: 10.0}
@@ -160,7 +146,7 @@ def test_an_aborted_message_leaves_its_share_to_others() -> None:
     """Interrupted while it shares, in the moment in which it starts, and after the other one is through."""
     for at, expected in ((1.0, 3.0), (0.0, 2.5), (6.0, 5.0)):
         env = simpy.Environment()
-        net = network(env, line(steady(10.0)), "fair")
+        net = network(env, row(steady(10.0)), "fair")
 
         def aborted(env: simpy.Environment = env, net: Network = net) -> simpy.events.ProcessGenerator:
             with pytest.raises(simpy.Interrupt):
@@ -188,7 +174,7 @@ def test_an_aborted_message_leaves_its_share_to_others() -> None:
 
 def test_closing_a_sender_frees_its_share() -> None:
     env = simpy.Environment()
-    net = network(env, line(steady(10.0)), "fair")
+    net = network(env, row(steady(10.0)), "fair")
     sender = sent(env, net, 0, 1, 100.0)
     next(sender)
     other = env.process(sent(env, net, 0, 1, 20.0))
@@ -209,7 +195,7 @@ def test_closing_a_sender_frees_its_share() -> None:
 @pytest.mark.parametrize("messages", [1, 2, 5])
 def test_messages_that_never_arrive_end_the_run_and_name_the_link(dying: Trace, messages: int) -> None:
     env = simpy.Environment()
-    net = network(env, line(steady(100.0), dying), "fair")
+    net = network(env, row(steady(100.0), dying), "fair")
     senders = [env.process(sent(env, net, 0, 2, 40.0)) for _ in range(messages)]
     with pytest.raises(
         RunEndedError, match=r"40 bytes from 'd0' to 'd2' at \S+ s never arrive over .*link 'l1'"
@@ -222,7 +208,7 @@ def test_links_that_are_never_up_together_end_the_run_though_their_traces_go_on_
     first = Trace([0.0, 1.0], [1.0, 0.0], end="loop", duration=2.0)
     second = Trace([0.0, 1.0], [0.0, 1.0], end="loop", duration=2.0)
     env = simpy.Environment()
-    net = network(env, line(first, second), "fair")
+    net = network(env, row(first, second), "fair")
     senders = [env.process(sent(env, net, 0, 2, 40.0)) for _ in range(2)]
     with pytest.raises(RunEndedError, match="stalled"):
         env.run(env.all_of(senders))
@@ -231,7 +217,7 @@ def test_links_that_are_never_up_together_end_the_run_though_their_traces_go_on_
 def test_one_stalled_message_does_not_hold_up_its_neighbours() -> None:
     """It shares a link with one that can go on, and takes nothing from it."""
     env = simpy.Environment()
-    net = network(env, line(steady(10.0), Trace([0.0, 1.0, 50.0], [10.0, 0.0, 10.0])), "fair")
+    net = network(env, row(steady(10.0), Trace([0.0, 1.0, 50.0], [10.0, 0.0, 10.0])), "fair")
     stuck, free = env.process(sent(env, net, 0, 2, 20.0)), env.process(sent(env, net, 0, 1, 25.0))
     env.run(free)
     assert env.now == pytest.approx(1.0 + 20.0 / 10.0)
@@ -241,7 +227,7 @@ def test_one_stalled_message_does_not_hold_up_its_neighbours() -> None:
 
 def test_a_change_that_does_not_matter_here_coincides_with_one_that_does_elsewhere() -> None:
     """At 1 s the second link gets narrower, which binds nobody, and the third, which binds."""
-    cluster = line(steady(10.0), Trace([0.0, 1.0], [100.0, 50.0]), Trace([0.0, 1.0], [10.0, 5.0]))
+    cluster = row(steady(10.0), Trace([0.0, 1.0], [100.0, 50.0]), Trace([0.0, 1.0], [10.0, 5.0]))
     messages = [(0.0, 2, 3, 10.0), (0.0, 2, 3, 10.0), (0.0, 0, 2, 20.0), (0.0, 0, 2, 20.0)]
     assert arrivals_of(cluster, *messages) == [3.0, 3.0, 4.0, 4.0]
     assert arrivals_of(cluster, *messages[::-1]) == [4.0, 4.0, 3.0, 3.0]
@@ -304,48 +290,13 @@ def test_equal_messages_in_company_take_as_long_as_one_of_their_total_size(
     traces: list[Trace], sizes: list[float]
 ) -> None:
     """n of a size on one route at once end together, when one message n times as large would."""
-    cluster, count = line(*traces), len(sizes)
+    cluster, count = row(*traces), len(sizes)
     route = cluster.routes[0][-1]
     assert route is not None
     end = route.reach(0.0, count * sizes[0])
     if end < float("inf"):
         arrivals = delivered(cluster, [(0.0, 0, len(traces), sizes[0])] * count)[0]
         np.testing.assert_allclose(arrivals, end, rtol=1e-9)
-
-
-@given(scenarios(cluster=clusters(most=4, steady=False), sharing="fair"), st.integers(0, 2**32 - 1))
-@settings(max_examples=12, deadline=None)
-def test_a_run_twice_in_one_process_is_the_same_run(scenario: Scenario, seed: int) -> None:
-    """And another one in between leaves no trace, as one profile did in a peer."""
-    first = simulate(scenario, Shuffled(seed))
-    simulate(replace(scenario, requests=scenario.requests[:1]), Shuffled(seed + 1))
-    second = simulate(scenario, Shuffled(seed))
-    assert first.tokens.equals(second.tokens)
-    assert first.links.equals(second.links)
-
-
-@given(scenarios(cluster=clusters(fixed_times=False), sharing="fair"), st.integers(0, 99), reals(0.1, 10.0))
-@settings(max_examples=15, deadline=None)
-def test_a_world_k_times_faster_is_k_times_faster_under_sharing(
-    scenario: Scenario, seed: int, factor: float
-) -> None:
-    cluster = scenario.cluster
-    faster = Cluster(
-        tuple(
-            replace(d, flops=d.flops * factor, memory_bandwidth=d.memory_bandwidth * factor)
-            for d in cluster.devices
-        ),
-        tuple(
-            replace(link, bandwidth=steady(link.bandwidth.value(0.0) * factor))
-            for link in cluster.links
-            if link.bandwidth is not None
-        ),
-        cluster.source,
-    )
-    scenario = replace(scenario, requests=(replace(scenario.requests[0], arrival_s=0.0),))
-    slow = simulate(scenario, Shuffled(seed)).tokens.latency_s
-    fast = simulate(replace(scenario, cluster=faster), Shuffled(seed)).tokens.latency_s
-    np.testing.assert_allclose(fast * factor, slow, rtol=1e-9)
 
 
 def test_all_to_one_collapses_in_a_cell_but_not_where_links_are_dedicated() -> None:

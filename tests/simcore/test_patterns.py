@@ -62,23 +62,11 @@ def world(execution: Pattern | str | None = None, projection: str = "gathered") 
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("pattern", OWN)
-@given(scenario=scenarios(most_shards=3), seed=SEEDS)
-@FEW
-def test_a_pattern_passed_as_an_object_is_predicted_as_it_happens(
-    pattern: Callable[[], Pattern], scenario: Scenario, seed: int
-) -> None:
-    scenario = under(decoding(varied(scenario, interval=1)), pattern())
-    result = simulate(scenario, Shuffled(seed), options=RunOptions(audit=True))
-    assert result.runs.status[0] == "complete"
-    tokens, decisions = result.tokens, result.decisions
-    inference_s = tokens.latency_s - tokens.migration_s
-    np.testing.assert_allclose(inference_s, decisions.predicted_delay_s, rtol=1e-9)
-
-
 @given(scenarios(cluster=clusters(memory_bytes=2e4), most_shards=2), SEEDS)
 @FEW
-def test_it_is_predicted_as_it_happens_while_devices_swap(scenario: Scenario, seed: int) -> None:
+def test_a_pattern_of_ones_own_is_predicted_as_it_happens_while_devices_swap(
+    scenario: Scenario, seed: int
+) -> None:
     scenario = varied(scenario, interval=1, overflow="swap", requests=(Request(prompt=20, output=1),))
     result = simulate(under(decoding(scenario), OneByOne()), Shuffled(seed), options=RunOptions(audit=True))
     np.testing.assert_allclose(result.tokens.latency_s, result.decisions.predicted_delay_s, rtol=1e-9)
@@ -200,32 +188,6 @@ def test_a_file_that_names_an_execution_need_not_name_a_projection(tmp_path: Pat
     assert loaded(tmp_path).cost.projection == "gathered"
     both = loaded(tmp_path, execution="sharded", cost={"projection": "sharded"})
     assert both.cost.projection == "sharded"
-
-
-@pytest.mark.parametrize(("execution", "projection"), [("gathered", "sharded"), ("sharded", "gathered")])
-def test_a_file_that_contradicts_itself_is_told_once_with_its_line(
-    tmp_path: Path, execution: str, projection: str
-) -> None:
-    with pytest.raises(InputError) as caught:
-        loaded(tmp_path, execution=execution, cost={"projection": projection})
-    said = str(caught.value)
-    line = 1 + next(
-        number
-        for number, text in enumerate((tmp_path / "lab.yaml").read_text().splitlines())
-        if "projection" in text
-    )
-    assert said.startswith(f"{tmp_path / 'lab.yaml'}:{line}: ")
-    assert projection in said
-    assert f"the execution {execution}" in said
-    assert len(said.splitlines()) == 1
-
-
-def test_an_unknown_execution_in_a_file_is_told_with_its_line_and_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        loaded(tmp_path, execution="scattered")
-    said = str(caught.value)
-    assert f"{tmp_path / 'lab.yaml'}:" in said
-    assert all(name in said for name in ("scattered", *PATTERNS.names()))
 
 
 # What policies see of a pattern

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_copies import world
-from worlds import Shuffled, clusters, observe, scenarios, varied
+from worlds import Insisting, Shuffled, clusters, observe, scenarios, varied
 
 from headway.simcore import (
     Decision,
@@ -26,20 +26,6 @@ from headway.traces import on_off
 SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0.0, 1.2)
 AUDITED = RunOptions(audit=True)
-
-
-class Insisting:
-    """First one placement, then always another one."""
-
-    name = "insisting"
-
-    def __init__(self, first: IntArray, then: IntArray) -> None:
-        self._first, self._then = first, then
-        self.observations: list[Observation] = []
-
-    def decide(self, observation: Observation) -> Decision:
-        self.observations.append(observation)
-        return Placement(self._first if observation.placement is None else self._then)
 
 
 def two(scenario: Scenario, seed: int) -> tuple[IntArray, IntArray]:

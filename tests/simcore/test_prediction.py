@@ -39,7 +39,7 @@ from headway.simcore.world.options import TriggerOptions
 from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
-SHARING = st.sampled_from(["fair", "airtime"])
+SHARING = st.sampled_from(["dedicated", "fair", "airtime"])
 
 
 @st.composite

@@ -14,6 +14,7 @@ import pytest
 import simpy
 from scipy import stats
 from simulated import at, unexpected
+from worlds import bare
 
 from headway.simcore import (
     BlockOptions,
@@ -132,23 +133,10 @@ def test_waiting_in_order_is_what_pollaczek_and_khinchine_say(sizes: Sizes, scal
     assert_mean(replicate(f"fifo {sizes.__name__}", scale, mean_wait), expected, 2.0 * scale.narrow)
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("sizes", DISTRIBUTIONS)
-def test_the_mean_response_under_sharing_depends_on_the_mean_size_alone(sizes: Sizes, scale: Scale) -> None:
-    """M/G/1 processor sharing: E[T] = E[S] / (1 - load), whatever the distribution of the sizes."""
-    rate = 0.5
-
-    def mean_response(random: np.random.Generator) -> float:
-        comes_s = random.exponential(1.0 / rate, scale.tasks).cumsum()
-        return float(settled(serve("ps", comes_s, sizes(random, scale.tasks))[0]).mean())
-
-    assert_mean(replicate(f"ps {sizes.__name__}", scale, mean_response), 1.0 / (1.0 - rate), scale.narrow)
-
-
 def carry(comes_s: FloatArray, sizes: FloatArray) -> FloatArray:
     """Time from sending to arrival of each message on one fair link of 1 byte/s, shape (messages,)."""
     env = simpy.Environment()
-    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
+    devices = tuple(map(bare, "ab"))
     link = Link(name="l", ends=("a", "b"), bandwidth=Trace.constant(1.0))
     net = network(env, Cluster(devices, (link,), "a"), "fair")
     response_s = np.zeros(len(comes_s))
@@ -165,20 +153,34 @@ def carry(comes_s: FloatArray, sizes: FloatArray) -> FloatArray:
     return response_s
 
 
+def share_device(comes_s: FloatArray, sizes_s: FloatArray) -> FloatArray:
+    """Response times under processor sharing, shape (tasks,)."""
+    return serve("ps", comes_s, sizes_s)[0]
+
+
 @pytest.mark.parametrize(
-    "scale",
-    [pytest.param(Scale(20, 600, 0.2), id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)],
+    ("server", "sizes", "scale"),
+    [
+        pytest.param(server, sizes, scale, id=f"{server.__name__}-{sizes.__name__}-{name}", marks=marks)
+        for server, sizes, short in (
+            *((share_device, sizes, SHORT) for sizes in SECOND_MOMENTS),
+            (carry, hyperexponential, Scale(20, 600, 0.2)),
+        )
+        for name, scale, marks in (("short", short, ()), ("long", LONG, pytest.mark.slow))
+    ],
 )
-@pytest.mark.parametrize("sizes", [hyperexponential])
-def test_the_mean_response_of_a_fair_link_depends_on_the_mean_size_alone(sizes: Sizes, scale: Scale) -> None:
-    """A link that messages share is M/G/1 processor sharing too, found by other means than that of a device."""
+def test_the_mean_response_under_sharing_depends_on_the_mean_size_alone(
+    server: Callable[[FloatArray, FloatArray], FloatArray], sizes: Sizes, scale: Scale
+) -> None:
+    """M/G/1 processor sharing: E[T] = E[S] / (1 - load), whatever the sizes, of a device and of a fair link."""
     rate = 0.5
 
     def mean_response(random: np.random.Generator) -> float:
         comes_s = random.exponential(1.0 / rate, scale.tasks).cumsum()
-        return float(settled(carry(comes_s, sizes(random, scale.tasks))).mean())
+        return float(settled(server(comes_s, sizes(random, scale.tasks))).mean())
 
-    assert_mean(replicate(f"link {sizes.__name__}", scale, mean_response), 1.0 / (1.0 - rate), scale.narrow)
+    name = f"{'link' if server is carry else 'ps'} {sizes.__name__}"
+    assert_mean(replicate(name, scale, mean_response), 1.0 / (1.0 - rate), scale.narrow)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -9,6 +9,7 @@ import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import bare
 
 from headway.simcore import (
     Cluster,
@@ -83,9 +84,7 @@ def executor(
 
 def mesh(count: int, discipline: Discipline = "fifo") -> Cluster:
     """Devices that are always free, with a link of 10 bytes/s between every two."""
-    devices = tuple(
-        Device(name=f"d{i}", memory_bytes=1.0, flops=1.0, discipline=discipline) for i in range(count)
-    )
+    devices = tuple(bare(f"d{i}", discipline=discipline) for i in range(count))
     links = tuple(
         Link(name=f"l{i}{j}", ends=(f"d{i}", f"d{j}"), bandwidth=Trace.constant(BYTES_PER_S))
         for j in range(count)
@@ -195,7 +194,7 @@ def test_every_task_and_message_is_told_once_and_after_what_it_waits_for(graph: 
 
 def test_a_step_with_a_message_that_never_arrives_ends_with_an_error() -> None:
     env = simpy.Environment()
-    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
+    devices = tuple(map(bare, "ab"))
     dead = Link(name="dead", ends=("a", "b"), bandwidth=Trace.constant(0.0))
     net = network(env, Cluster(devices, (dead,), "a"), "dedicated")
     run = Executor(env, net, [processor(env, device) for device in devices], Instrument())

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import blinking, clusters, models, rate_of, reals
+from worlds import bare, blinking, clusters, models, rate_of, reals, row
 
 from headway.simcore import (
     Cluster,
@@ -25,9 +24,7 @@ from headway.simcore import (
     block_table,
     preset,
 )
-from headway.simcore.engine.network.network import network, sent
 from headway.simcore.engine.placement.memory import MemoryLedger
-from headway.simcore.errors import RunEndedError
 from headway.simcore.world.batch import one_sequence
 from headway.traces import Trace
 
@@ -240,14 +237,14 @@ def test_routes_are_the_fastest_and_shortest(cluster: Cluster) -> None:
 
 
 def test_of_equally_fast_routes_the_one_with_fewer_links_is_taken() -> None:
-    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "abc")
+    devices = tuple(map(bare, "abc"))
     fast = Trace.constant(1.0)
     links = tuple(Link(name=x + y, ends=(x, y), bandwidth=fast) for x, y in ("ab", "bc", "ac"))
     assert Cluster(devices, links, "a").routes[0][2].links == (2,)  # type: ignore[union-attr]
 
 
 def test_of_parallel_links_the_one_of_least_latency_is_taken() -> None:
-    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
+    devices = tuple(map(bare, "ab"))
     links = tuple(
         Link(name=f"{latency}", ends=("a", "b"), bandwidth=Trace.constant(1.0), latency_s=latency)
         for latency in (3.0, 1.0, 2.0)
@@ -270,7 +267,7 @@ def narrowest(traces: list[Trace], start: float, end: float) -> float:
 def test_a_message_over_several_links_flows_at_the_narrowest(
     traces: list[Trace], start: float, length: float
 ) -> None:
-    route = line_of(traces).routes[0][-1]
+    route = row(*traces).routes[0][-1]
     assert route is not None
     size = narrowest(traces, start, start + length)
     if size > 0.0:
@@ -280,52 +277,19 @@ def test_a_message_over_several_links_flows_at_the_narrowest(
         assert narrowest(traces, start, end) == pytest.approx(size)
 
 
-def line_of(traces: list[Trace]) -> Cluster:
-    names = [f"d{i}" for i in range(len(traces) + 1)]
-    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in names)
-    links = tuple(
-        Link(name=f"l{i}", ends=(names[i], names[i + 1]), bandwidth=trace) for i, trace in enumerate(traces)
-    )
-    return Cluster(devices, links, names[0])
-
-
 def test_links_that_are_never_up_together_carry_nothing() -> None:
     first = Trace([0.0, 1.0], [1.0, 0.0], end="loop", duration=2.0)
     second = Trace([0.0, 1.0], [0.0, 1.0], end="loop", duration=2.0)
-    route = line_of([first, second]).routes[0][2]
+    route = row(first, second).routes[0][2]
     assert route is not None
     assert route.reach(0.0, 1.0) == math.inf
 
 
 def test_routes_through_a_link_that_dies_never_end() -> None:
-    route = line_of([Trace.constant(0.5), Trace([0.0], [1.0], end="zero", duration=2.0)]).routes[0][2]
+    route = row(Trace.constant(0.5), Trace([0.0], [1.0], end="zero", duration=2.0)).routes[0][2]
     assert route is not None
     assert route.reach(0.0, 1.0) == 2.0
     assert route.reach(0.0, 1.001) == math.inf
-
-
-@pytest.mark.parametrize(
-    ("devices", "links", "source", "message"),
-    [
-        ("", "", "a", "at least one device"),
-        ("aa", "", "a", "repeat: a"),
-        ("ab", "ab ab", "a", "repeat: ab"),
-        ("ab", "ac", "a", "must join two different devices"),
-        ("ab", "aa", "a", "must join two different devices"),
-        ("ab", "ab", "x", "'x' is not one of"),
-        ("abc", "ab", "a", "no path of links from 'a' to c"),
-    ],
-)
-def test_impossible_clusters_are_refused(devices: str, links: str, source: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Cluster(
-            tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in devices),
-            tuple(
-                Link(name=ends, ends=(ends[0], ends[1]), bandwidth=Trace.constant(1.0))
-                for ends in links.split()
-            ),
-            source,
-        )
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, "4 GB", None])
@@ -342,17 +306,6 @@ def test_a_link_of_negative_time_is_refused_by_name(field: str) -> None:
     times: dict[str, Any] = {field: -1e-3}
     with pytest.raises(ValueError, match=f"{field} of the link 'air'"):
         Link(name="air", ends=("a", "b"), bandwidth=Trace.constant(1.0), **times)
-
-
-@pytest.mark.parametrize("sharing", ["dedicated", "fair"])
-def test_a_message_that_never_arrives_ends_the_run(sharing: str) -> None:
-    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
-    links = (Link(name="dead", ends=("a", "b"), bandwidth=Trace.constant(0.0)),)
-    env = simpy.Environment()
-    net = network(env, Cluster(devices, links, "a"), sharing)
-    with pytest.raises(RunEndedError, match="'dead'"):
-        env.run(env.process(sent(env, net, 0, 1, 1.0)))
-    assert env.now == 0.0
 
 
 @given(models(), st.integers(1, 5), st.integers(0, 2**32 - 1))
@@ -389,7 +342,7 @@ def test_which_of_equally_fast_routes_is_taken_does_not_depend_on_the_order_of_d
     device_order: list[int], link_order: list[int]
 ) -> None:
     """Two ways over one device are equally fast, and each link is there twice."""
-    devices = [Device(name=name, memory_bytes=1.0, flops=1.0) for name in "abcd"]
+    devices = [*map(bare, "abcd")]
     slow = [
         Link(name=f"slow {a}{b}", ends=(a, b), bandwidth=Trace.constant(1.0)) for a, b in ("ab", "bd", "ac")
     ]

@@ -15,7 +15,7 @@ from headway.simcore import Request, Scenario, load_scenario
 from headway.simcore.files import schema
 from headway.simcore.files.builders.workload import lengths
 from headway.simcore.rng import stream
-from headway.traces import InputError, Trace
+from headway.traces import Trace
 from headway.traces.synthesis import KINDS
 
 SHARED_FOLDER = settings(
@@ -137,39 +137,6 @@ def test_scale_and_shift_act_on_every_kind(kind: str, tmp_path: Path) -> None:
         assert np.array_equal(changed[name].value(at), 2 * trace.value(at + 5.0))
 
 
-WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("ornstein-uhlenbeck", {"reverting_mean": 5}, "reverting_mean: got the bare number 5"),
-    ("ornstein-uhlenbeck", {"deviation": "5 %"}, "deviation: got the unit '%'"),
-    ("ornstein-uhlenbeck", {"relaxation": "-1 s"}, "relaxation: got '-1 s'"),
-    ("ornstein-uhlenbeck", {"step": "30 s"}, "expected a step and a duration"),
-    ("ornstein-uhlenbeck", {"step": "0 s"}, "expected a step and a duration"),
-    ("ornstein-uhlenbeck", {"step": "1 us", "duration": "1 h"}, "3.6e.09 values"),
-    ("gilbert-elliott", {"bad": "9 Mbit/s"}, "expected a bad value below the good one"),
-    ("gilbert-elliott", {"good_time": "0 s"}, "expected a bad value below the good one"),
-    ("gilbert-elliott", {"good_time": "1 us", "bad_time": "1 us", "duration": "2 s"}, "2e.06 values"),
-    ("gilbert-elliott", {"step": "1 s"}, "unknown key 'step'"),
-    ("diurnal", {"amplitude": "9 Mbit/s"}, "expected .* an amplitude of at most the mean"),
-    ("diurnal", {"period": "1 s"}, "expected .* a period of at least two steps"),
-    ("diurnal", {"sigma": 3.1}, "sigma: got 3.1"),
-    ("fading", {"coherence": "400 ms"}, "not above two coherence times"),
-    ("fading", {"rice_factor": -1}, "rice_factor: got -1"),
-]
-
-
-@pytest.mark.parametrize(("kind", "wrong", "told"), WRONG)
-def test_a_section_that_cannot_be_is_told(
-    kind: str, wrong: dict[str, Any], told: str, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=rf"links\.wire\.bandwidth.*{told}"):
-        rates(tmp_path, TRACES[kind] | wrong)
-
-
-def test_all_synthetic_traces_together_are_bounded(tmp_path: Path) -> None:
-    section = TRACES["gilbert-elliott"] | {"duration": "500000 s"}
-    with pytest.raises(InputError, match="more than 1000000 with those before it"):
-        rates(tmp_path, section)
-
-
 # Requests
 
 POISSON: dict[str, Any] = {"poisson": "30 /min", "count": 50, "prompt": 4, "output": 2}
@@ -243,35 +210,3 @@ def test_lengths_stay_within_their_bounds(least: int, width: int, most: int, see
         drawn = lengths(rng, section, 200)
         assert 1 <= drawn.min() <= drawn.max() <= most
     assert lengths(rng, 7, 3).tolist() == [7, 7, 7]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({"poisson": 3}, "workload.poisson: got the bare number 3"),
-        ({"poisson": "3 s"}, "workload.poisson: got the unit 's'"),
-        ({"poisson": "0 /s"}, "workload.poisson: got '0 /s'; expected .* at least 1e-09 /s"),
-        ({"count": 0}, "workload.count: got 0"),
-        ({"count": 100_001}, "workload.count: got 100001"),
-        ({"prompt": 0}, "workload.prompt: got 0"),
-        ({"prompt": "many"}, "workload.prompt: got 'many'; expected a whole number"),
-        (
-            {"prompt": {"gamma": 3}},
-            r"workload.prompt: got the keys \['gamma'\]; expected .* uniform, lognormal_mean",
-        ),
-        ({"prompt": {"uniform": [5, 3]}}, r"workload.prompt.uniform: got \[5, 3\]"),
-        ({"prompt": {"uniform": [5]}}, "workload.prompt.uniform: got"),
-        ({"output": {"lognormal_mean": 5, "sigma": 0}}, "workload.output.sigma: got 0"),
-        ({"output": {"geometric_mean": 0.5}}, "workload.output.geometric_mean: got 0.5"),
-        ({"rate": 3}, "workload.rate: got the unknown key 'rate'"),
-    ],
-)
-def test_a_workload_that_cannot_be_is_told(wrong: dict[str, Any], told: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=told):
-        requests(tmp_path, **wrong)
-
-
-@pytest.mark.parametrize("workload", [{}, {"prompt": 3}, 5, "x", None, []])
-def test_what_is_no_workload_is_told(workload: object, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="workload"):
-        load(tmp_path, workload=workload)

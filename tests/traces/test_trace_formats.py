@@ -10,7 +10,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -200,20 +200,13 @@ def test_every_format_is_described_in_the_order_in_which_it_is_tried() -> None:
 def test_a_load_becomes_the_share_that_is_left_only_when_asked(file: Path, name: str) -> None:
     text, *_, expected, _ = FILES[name]
     file.write_text(text)
-    with pytest.raises(InputError, match="true for the share that they leave"):
-        read(file, "fraction")
     assert read(file, "fraction", load=True).values == pytest.approx(1 - expected.values)
-    with pytest.raises(InputError, match="holds a fraction"):
-        read(file, "rate", format=name)
 
 
 def test_a_load_in_columns_is_turned_into_availability_when_asked(file: Path) -> None:
     file.write_text("time [s],cpu [%]\n0,25\n1,100\n")
     assert read(file, "fraction", load=True) == Trace([0.0, 1.0], [0.75, 0.0])
     assert read(file, "fraction") == Trace([0.0, 1.0], [0.25, 1.0])
-    file.write_text("time [s],cpu\n0,25\n1,100\n")
-    with pytest.raises(InputError, match="perhaps the unit is %"):
-        read(file, "fraction", load=True)
 
 
 def test_bitbrains_memory_is_a_size(file: Path) -> None:
@@ -225,8 +218,6 @@ def test_uplink_and_other_columns_are_chosen_by_name(file: Path) -> None:
     file.write_text(FILES["gnettrack"][0])
     assert read(file, "rate", column="UL") == Trace([0.0, 1.0], [80 * KBIT_S, 8 * KBIT_S])
     assert read(file, "rate", column="UL_bitrate") == read(file, "rate", column="7")
-    with pytest.raises(InputError, match=r"no column 'bitrate'.*DL_bitrate"):
-        read(file, "rate", column="bitrate")
 
 
 def test_a_line_or_all_lines_of_a_telephone_are_chosen(file: Path) -> None:
@@ -235,9 +226,6 @@ def test_a_line_or_all_lines_of_a_telephone_are_chosen(file: Path) -> None:
     bert = record(file, "fraction", options=Options(select="bert"))
     assert bert.trace == Trace([0.0, 0.5, 1.0, 3.0], [0.0, 1.0, 0.0, 1.0], "loop", 4.0)
     assert bert.repairs == {"times without record": 1}
-    for unknown in ("4", "carl", ""):
-        with pytest.raises(InputError, match="option select"):
-            read(file, "fraction", select=unknown)
 
 
 def test_intervals_may_be_outages(file: Path) -> None:
@@ -272,8 +260,6 @@ def test_the_unit_of_a_pensieve_file_may_be_given_and_is_noted_where_it_is_assum
         assert given_unit.trace == Trace([0.0, 2.5], [3e6, 0.0], "loop", 4.0)
         assert [PUFFER_NOTE in note for note in assumed.notes] == [True]
         assert given_unit.notes == ()
-    with pytest.raises(InputError, match="the unit 'Mbps'"):
-        read(file, "rate", unit="Mbps")
 
 
 @pytest.mark.parametrize(
@@ -306,22 +292,13 @@ def test_a_unit_of_the_times_keeps_a_file_from_being_taken_for_pensieve(file: Pa
     assert kbit == Trace([0.0, 0.0025, 0.004], [1.5 * KBIT_S, 3 * KBIT_S, 0.0])
 
 
-def test_omitted_intervals_of_iperf3_are_left_out_and_failures_told(file: Path) -> None:
+def test_omitted_intervals_of_iperf3_are_left_out(file: Path) -> None:
     document = json.loads(iperf3((0, 1, 8.0), (0, 1, 16.0), (1, 2, 24.0)))
     document["intervals"][0]["sum"]["omitted"] = True
     file.write_text(json.dumps(document))
     found = record(file)
     assert found.trace == Trace([0.0, 1.0], [2.0, 3.0], "loop", 2.0)
     assert found.repairs == {"omitted intervals": 1}
-    file.write_text(iperf3(error="unable to connect to server"))
-    with pytest.raises(InputError, match="a test that failed: 'unable to connect"):
-        read(file, "rate")
-    file.write_text(iperf3((0, 1, 8.0))[:-60])
-    with pytest.raises(InputError, match=r"log:\d+: got invalid JSON"):
-        read(file, "rate")
-    file.write_text(iperf3((0, 1, 8.0), (0.5, 2, 8.0), (0.5, 3, 8.0)))
-    with pytest.raises(InputError, match=r"intervals\.2"):
-        read(file, "rate")
 
 
 def test_round_trip_times_are_times_and_not_taken_for_rates(tmp_path: Path) -> None:
@@ -390,8 +367,6 @@ def test_the_start_of_a_telephone_is_subtracted_before_milliseconds_become_secon
 
 def test_columns_out_of_order_are_put_in_order_when_asked(file: Path) -> None:
     file.write_text("time [s],rate [B/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
-    with pytest.raises(InputError, match=r"log:3:"):
-        read(file, "rate")
     assert read(file, "rate", repair=True) == Trace([0.0, 2.0, 3.0], [10.0, 7.0, 1.0])
 
 
@@ -475,22 +450,12 @@ def test_rows_that_are_not_wanted_may_hold_anything(file: Path) -> None:
     assert read(file, "rate", column="rate", time_column="time", where={"run": 1}) == Trace(
         [0.0, 1], [5.0, 6]
     )
-    file.write_text("run,time [s],rate [B/s]\n1,0,5\n2\n")
-    with pytest.raises(InputError, match=r"log:3: got 1 columns"):
-        read(file, "rate", column="rate", time_column="time", where={"run": 1})
 
 
 @pytest.mark.parametrize(("merge", "merged"), [("mean", 7.0), ("sum", 14.0), ("first", 6.0), (None, 7.0)])
 def test_rows_of_one_time_become_one_as_the_user_says(file: Path, merge: Any, merged: float) -> None:
     file.write_text("time [s],rate [B/s]\n0,10\n1,3\n2,6\n2,8\n3,1\n")
     assert read(file, "rate", repair=True, merge=merge).values.tolist() == [10.0, 3.0, merged, 1.0]
-
-
-def test_a_way_to_merge_without_a_repair_is_refused(file: Path) -> None:
-    file.write_text("time [s],rate [B/s]\n0,10\n1,3\n")
-    for merge, repair in (("mean", None), ("max", True)):
-        with pytest.raises(InputError, match="option merge"):
-            read(file, "rate", merge=cast("Any", merge), repair=repair)
 
 
 def test_rows_without_a_clock_are_a_step_apart(file: Path) -> None:
@@ -501,11 +466,6 @@ def test_rows_without_a_clock_are_a_step_apart(file: Path) -> None:
     found = record(file, options=Options(step_s=0.5, unit="MB/s"))
     assert (found.format, found.trace, found.length_s, found.gaps) == ("csv", expected, 1.5, 0)
     assert read(file, "rate", step_s=0.5, unit="MB/s", end="loop").duration == 1.5
-    with pytest.raises(InputError, match="a step beside a column or a unit of times"):
-        read(file, "rate", step_s=0.5, time_unit="s")
-    file.write_text("run,rate [MB/s]\n1,8\n")
-    with pytest.raises(InputError, match="header of 2 columns"):
-        read(file, "rate", step_s=0.5)
 
 
 def test_a_block_that_is_not_clean_is_read_as_a_clean_one(file: Path) -> None:
@@ -602,12 +562,6 @@ def test_json_lines_take_the_options_of_columns(file: Path) -> None:
         read(file, "fraction", column="cpu", unit="%")
 
 
-def test_a_repair_that_leaves_no_row_is_refused(file: Path) -> None:
-    file.write_text("time [s],rate [B/s]\n0,\n1,\n")
-    with pytest.raises(InputError, match="no row with a value"):
-        record(file, options=Options(repair=True))
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -636,9 +590,6 @@ def test_the_time_of_a_ping_is_its_stamp_where_it_has_one(file: Path) -> None:
     assert (found.trace, found.notes) == (Trace([0.0, 0.25], [0.010, 0.011]), ())
     with pytest.raises(InputError, match="holds a time"):
         read(file, "rate")
-    file.write_text("PING pi (192.0.2.7) 56(84) bytes of data.\n\n4 packets transmitted, 0 received\n")
-    with pytest.raises(InputError, match="no answer to a ping"):
-        read(file, "time")
 
 
 def zipped(content: bytes, *names: str) -> bytes:

@@ -501,12 +501,6 @@ def test_a_mistake_names_the_change_and_what_is_accepted(change: str, words: lis
         assert word in message
 
 
-def test_the_place_of_a_change_is_told_instead_where_it_is_given(folder: Path) -> None:
-    assert refusal(folder, parse_change("seed=-1", "--set seed=-1")).startswith(
-        "--set seed=-1: seed: got -1;"
-    )
-
-
 def test_a_mistake_in_the_file_still_names_file_and_line(folder: Path) -> None:
     path = written(folder, BASE | {"sede": 1})
     with pytest.raises(InputError) as caught:

@@ -22,21 +22,12 @@ def edge(source: str, sink: str, description: str | None = None) -> dict[str, An
 
 EXO_MANUAL = {
     "peers": {
-        "studio": {
-            "address": "192.168.0.2",
-            "port": 50051,
-            "device_capabilities": capabilities("Apple M9", 65536, 20.0),
-        },
-        "mini": {
-            "address": "192.168.0.3",
-            "port": 50051,
-            "device_capabilities": capabilities("Apple M8", 16384, 4.0),
-        },
-        "box": {
-            "address": "192.168.0.4",
-            "port": 50051,
-            "device_capabilities": capabilities("Unknown Chip", 0, 0),
-        },
+        name: {"address": address, "port": 50051, "device_capabilities": capabilities(*chip)}
+        for name, address, chip in (
+            ("studio", "192.168.0.2", ("Apple M9", 65536, 20.0)),
+            ("mini", "192.168.0.3", ("Apple M8", 16384, 4.0)),
+            ("box", "192.168.0.4", ("Unknown Chip", 0, 0)),
+        )
     }
 }
 
@@ -52,13 +43,8 @@ def interface(address: str, kind: str) -> dict[str, Any]:
 
 
 def socket(address: str) -> dict[str, Any]:
-    multiaddr = {
-        "address": f"/ip4/{address}/tcp/52415",
-        "address_type": "ip4",
-        "ip_address": address,
-        "port": 52415,
-    }
-    return {"sinkMultiaddr": multiaddr}
+    names = {"address": f"/ip4/{address}/tcp/52415", "address_type": "ip4", "ip_address": address}
+    return {"sinkMultiaddr": names | {"port": 52415}}
 
 
 def usage(total: int) -> dict[str, Any]:
@@ -129,37 +115,20 @@ PARALLAX_STATUS = {
         "model_name": "m",
         "init_nodes_num": 2,
         "node_list": [
-            {
-                "node_id": "12D3x",
-                "status": "available",
-                "gpu_num": 2,
-                "gpu_name": "Card 3",
-                "gpu_memory": 24.0,
-            },
-            {
-                "node_id": "12D3y",
-                "status": "waiting",
-                "gpu_num": 1,
-                "gpu_name": "Unknown",
-                "gpu_memory": 16.0,
-            },
+            {"node_id": "12D3x", "status": "available", "gpu_num": 2, "gpu_name": "Card 3", "gpu_memory": 24.0},
+            {"node_id": "12D3y", "status": "waiting", "gpu_num": 1, "gpu_name": "Unknown", "gpu_memory": 16.0},
         ],
     },
-}
+}  # fmt: skip
 
 PARALLAX_NODE = {
     "node_id": "12D3x",
     "hardware": {
-        "node_id": "12D3x",
-        "num_gpus": 1,
-        "tflops_fp16": 80.0,
-        "gpu_name": "Card 3",
-        "memory_gb": 24.0,
-        "memory_bandwidth_gbps": 1000.0,
-        "device": "cuda",
+        "node_id": "12D3x", "num_gpus": 1, "tflops_fp16": 80.0, "gpu_name": "Card 3", "memory_gb": 24.0,
+        "memory_bandwidth_gbps": 1000.0, "device": "cuda",
     },
     "rtt_to_nodes": {},
-}
+}  # fmt: skip
 
 LINE = "-" * 91
 PRIMA_CPP = f"""\

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scenario import FILES, LARGE, NETWORKS, RANDOM, RECORDED, SMALL, load, merged
-from worlds import eventful
+from worlds import eventful, with_devices
 
 from headway import policies
 from headway.analysis.experiments.identity import digest
@@ -115,8 +115,7 @@ def test_a_preset_is_written_by_its_name(preset: str) -> None:
 
 
 def with_availability(scenario: Scenario, trace: Trace) -> Scenario:
-    devices = tuple(replace(device, availability=trace) for device in scenario.cluster.devices)
-    return replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    return with_devices(scenario, availability=trace)
 
 
 class Odd(DecodeCost):

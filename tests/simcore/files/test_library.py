@@ -1,5 +1,6 @@
 """The library of devices and links: every value has a source, texts name entries, files change them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,28 +70,40 @@ def test_no_text_names_two_entries(kind: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "name"),
+    ("named", "text", "name"),
     [
-        ("Raspberry Pi 5 8GB (Cortex-A76 2.4 GHz x4)", "raspberry-pi-5-8gb"),
-        ("Raspberry Pi 5", "raspberry-pi-5-8gb"),
-        ("raspberry  pi 5 16gb (SDRAM_BANKLOW=1)", "raspberry-pi-5-16gb-banklow"),
-        ("Raspberry Pi 500+ 16GB", "raspberry-pi-500-plus"),
-        ("Raspberry Pi 500", "raspberry-pi-500"),
-        ("Mac Studio M3 Ultra", "apple-m3-ultra"),
-        ("Apple M1 Max 32-core 64GB", "apple-m1-max"),
-        ("Apple M1 8GB", "apple-m1"),
-        ("Mac mini M4 Pro 64GB", "apple-m4-pro"),
-        ("Framework Desktop, AMD Ryzen AI Max+ 395 (Radeon 8060S), 128 GB", "ryzen-ai-max-395-128gb"),
-        ("NVIDIA GB10 (DGX Spark)", "dgx-spark"),
-        ("RTX 3070 laptop", "rtx-3070-laptop-8gb"),
-        ("RTX 3070", "rtx-3070-8gb"),
-        ("Jetson Orin Nano 8GB Super mode, 102 GB/s", "jetson-orin-nano-super-8gb"),
-        ("Intel N150 mini PC", "intel-n150-16gb"),
-        ("epyc-7763-2t", "epyc-7763-2t"),
+        (device_named, "Raspberry Pi 5 8GB (Cortex-A76 2.4 GHz x4)", "raspberry-pi-5-8gb"),
+        (device_named, "Raspberry Pi 5", "raspberry-pi-5-8gb"),
+        (device_named, "raspberry  pi 5 16gb (SDRAM_BANKLOW=1)", "raspberry-pi-5-16gb-banklow"),
+        (device_named, "Raspberry Pi 500+ 16GB", "raspberry-pi-500-plus"),
+        (device_named, "Raspberry Pi 500", "raspberry-pi-500"),
+        (device_named, "Mac Studio M3 Ultra", "apple-m3-ultra"),
+        (device_named, "Apple M1 Max 32-core 64GB", "apple-m1-max"),
+        (device_named, "Apple M1 8GB", "apple-m1"),
+        (device_named, "Mac mini M4 Pro 64GB", "apple-m4-pro"),
+        (
+            device_named,
+            "Framework Desktop, AMD Ryzen AI Max+ 395 (Radeon 8060S), 128 GB",
+            "ryzen-ai-max-395-128gb",
+        ),
+        (device_named, "NVIDIA GB10 (DGX Spark)", "dgx-spark"),
+        (device_named, "RTX 3070 laptop", "rtx-3070-laptop-8gb"),
+        (device_named, "RTX 3070", "rtx-3070-8gb"),
+        (device_named, "Jetson Orin Nano 8GB Super mode, 102 GB/s", "jetson-orin-nano-super-8gb"),
+        (device_named, "Intel N150 mini PC", "intel-n150-16gb"),
+        (device_named, "epyc-7763-2t", "epyc-7763-2t"),
+        (link_named, "1 GbE, unmanaged switch", "ethernet-1g"),
+        (link_named, "2.5 GbE", "ethernet-2.5g"),
+        (link_named, "home Wi-Fi", "wifi-5"),
+        (link_named, "RDMA over Thunderbolt 5 (jaccl)", "rdma-thunderbolt-5"),
+        (link_named, "Thunderbolt 4, 8.75 Gbit/s", "thunderbolt-4"),
+        (link_named, "200 GbE RoCEv2 RDMA", "roce-200g"),
     ],
 )
-def test_a_text_names_the_device_with_the_longest_fragment(text: str, name: str) -> None:
-    entry = device_named(text)
+def test_a_text_names_the_entry_with_the_longest_fragment(
+    named: Callable[[str], Entry | None], text: str, name: str
+) -> None:
+    entry = named(text)
     assert entry is not None
     assert entry.name == name
 
@@ -98,23 +111,6 @@ def test_a_text_names_the_device_with_the_longest_fragment(text: str, name: str)
 @pytest.mark.parametrize("text", ["", "not visible", "XRTX3090", "RTX 30905", "(three nodes)"])
 def test_a_text_without_a_whole_fragment_names_no_device(text: str) -> None:
     assert device_named(text) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("1 GbE, unmanaged switch", "ethernet-1g"),
-        ("2.5 GbE", "ethernet-2.5g"),
-        ("home Wi-Fi", "wifi-5"),
-        ("RDMA over Thunderbolt 5 (jaccl)", "rdma-thunderbolt-5"),
-        ("Thunderbolt 4, 8.75 Gbit/s", "thunderbolt-4"),
-        ("200 GbE RoCEv2 RDMA", "roce-200g"),
-    ],
-)
-def test_a_text_names_a_link(text: str, name: str) -> None:
-    entry = link_named(text)
-    assert entry is not None
-    assert entry.name == name
 
 
 def test_a_file_changes_values_and_adds_entries(tmp_path: Path) -> None:

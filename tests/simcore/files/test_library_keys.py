@@ -9,7 +9,6 @@ from headway.analysis.experiments.identity import digest
 from headway.simcore import Scenario, build_scenario, dump_scenario, load_scenario
 from headway.simcore.files.library import device_entry, link_entry
 from headway.simcore.files.yaml_document import yaml_text
-from headway.traces.errors import InputError
 
 Values = dict[str, Any]
 
@@ -183,37 +182,3 @@ def test_factors_apply_to_values_of_the_library(tmp_path: Path) -> None:
     assert changed.cluster.links[0].latency_s == 3 * link_entry("wifi-5").latency.amount
     keys = {use.key for use in base.provenance} - {"devices.pi.kv_bandwidth"}  # A Raspberry Pi 4 has none.
     assert {use.key for use in changed.provenance} == keys
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"devices": {"pi": {"device": "raspbery-pi-5-8gb"}}},
-            "scenario: devices.pi.device: got 'raspbery-pi-5-8gb'; expected a device of `headway devices list` "
-            "(did you mean 'raspberry-pi-5-8gb'?)",
-        ),
-        (
-            {"devices": {"pi": {"device": 5}}},
-            "scenario: devices.pi.device: got 5; expected the name of a device",
-        ),
-        ({"devices": {"pi": {"compute": "1 GFLOP/s"}}}, "scenario: devices.pi: got no key 'memory'"),
-        (
-            {"links": {"lan": {"connect": "all", "link": "ethernet"}}},
-            "scenario: links.lan.link: got 'ethernet'; expected a link of `headway devices list --links` "
-            "(did you mean 'ethernet-1g'?)",
-        ),
-        (
-            {
-                "media": {"air": {"bandwidth": "1 MB/s"}},
-                "links": {"air": {"connect": "all", "link": "wifi-5"}},
-            },
-            "scenario: links.air: got no medium, and a medium called 'air' in `media`; expected medium: air here",
-        ),
-        ({"library": "nowhere.yaml"}, "scenario: library: nowhere.yaml: got no such file"),
-    ],
-)
-def test_mistakes_are_named(changes: Values, message: str) -> None:
-    with pytest.raises(InputError) as error:
-        world(**changes)
-    assert str(error.value).startswith(message)

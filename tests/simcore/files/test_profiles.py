@@ -14,7 +14,6 @@ from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.profile import REFERENCE_SYNC_S
 from headway.traces import Trace
-from headway.traces.errors import InputError
 
 Values = dict[str, Any]
 
@@ -119,23 +118,6 @@ def test_number_formats_of_messages_count_in_their_size() -> None:
     assert sizes[Payload.PARTIAL_SUM] == 64 * 3.0
     assert sizes[Payload.LOGITS] == 5 * (4.0 + 4.0)
     assert sizes[Payload.EMBEDDING] == 64 * 2.0  # as the model's activations
-
-
-@pytest.mark.parametrize(
-    ("changes", "part"),
-    [
-        ({"profile": "llama.cpp-rcp"}, "did you mean 'llama.cpp-rpc'"),
-        ({"pipeline": {"micro_batch": 4}}, "options of a pipeline for no execution"),
-        ({"pipeline": {"micro_batch": 4}, "execution": "ring"}, "options of a pipeline for ring"),
-        ({"pipeline": {"micro_batch": 0}, "execution": "pipeline"}, "micro_batch"),
-        ({"cost": {"wire": {"hidden": 0}}}, "hidden"),
-        ({"cost": {"engine": {"lm_head_reads": -1}}}, "lm_head_reads"),
-        ({"profile": "petals", "cost": {"projection": "sharded"}}, "projection"),
-    ],
-)
-def test_mistakes_are_named(changes: Values, part: str) -> None:
-    with pytest.raises(InputError, match=part):
-        world(**changes)
 
 
 def test_a_scenario_takes_the_costs_of_its_profile_from_its_library(tmp_path: Path) -> None:

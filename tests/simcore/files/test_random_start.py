@@ -14,7 +14,7 @@ from headway.analysis.experiments.identity import digest
 from headway.simcore import Scenario, dump_scenario, load_scenario
 from headway.simcore.files import bounds
 from headway.simcore.files.overrides.changes import parse_change
-from headway.traces import InputError, Trace, read, shipped
+from headway.traces import Trace, read, shipped
 from headway.traces.transform import shifted
 
 __all__ = ["folder"]
@@ -103,15 +103,6 @@ def test_a_dumped_scenario_has_the_starts_that_were_drawn(folder: Path) -> None:
     scenario = world(folder, 5)
     (folder / "dumped.yaml").write_text(dump_scenario(scenario))
     assert digest(load_scenario(folder / "dumped.yaml")) == digest(scenario)
-
-
-@pytest.mark.parametrize("end", ["hold", "zero"])
-def test_a_trace_that_does_not_loop_cannot_start_at_random(end: str, folder: Path) -> None:
-    message = (
-        rf"links\.wire\.bandwidth\.start: got random for a trace that ends with {end}; expected end: loop$"
-    )
-    with pytest.raises(InputError, match=message):
-        world(folder, 5, end=end)
 
 
 def test_a_change_can_set_the_start(folder: Path) -> None:
