@@ -4,10 +4,11 @@ While a command runs, Ctrl-C raises `KeyboardInterrupt`, so that unfinished file
 there is nothing to remove, and the process ends at once. This module is imported first, so it imports little.
 """
 
+import _thread
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -32,11 +33,15 @@ def _end(_: int, __: FrameType | None) -> None:
 def _raise_again(lost: Any) -> None:
     """Raise a lost `KeyboardInterrupt` again: Python ignores exceptions in callbacks of its garbage collector."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        retry = threading.Timer(_RETRY_S, os.kill, (os.getpid(), signal.SIGINT))
-        retry.daemon = True
-        retry.start()
+        # Not `threading.Thread`, whose `start` waits: on a busy machine the signal would arrive here and be lost again.
+        _thread.start_new_thread(_press, ())
     else:
         sys.__unraisablehook__(lost)
+
+
+def _press() -> None:
+    time.sleep(_RETRY_S)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     root, lines = _cached_nodes(name, text)
     values = _values(name, text, root)
     if not isinstance(values, dict):
-        raise InputError(name, "no mapping of keys to values", "a scenario, see docs/scenario.md")
+        raise InputError(name, "no mapping of keys to values", "lines such as 'key: value'")
     return Document(name, text, values, dict(lines))
 
 

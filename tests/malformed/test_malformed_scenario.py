@@ -89,7 +89,7 @@ def config(id_: str, content: str | bytes, *says: str) -> Case:
 
 
 NOT_YAML = [
-    Case("empty file", "", ("no mapping of keys to values", "a scenario")),
+    Case("empty file", "", ("no mapping of keys to values", "'key: value'")),
     Case("comments alone", "# nothing yet\n", ("no mapping of keys to values",)),
     Case("list at the top", "- a\n- b\n", ("no mapping of keys to values",)),
     Case("one word", "hello\n", ("no mapping of keys to values",)),

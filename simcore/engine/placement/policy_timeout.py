@@ -30,6 +30,9 @@ DEFAULT_LIMIT_S = 300.0
 _ATTEMPTS, _PAUSE_S = 10, 0.1
 """Number of attempts to end an overdue call, and the wait after each [s]."""
 
+_WAIT_S = 1.0
+"""The longest wait for a call without a look at signals [s]."""
+
 Answer = TypeVar("Answer")
 _Calls: TypeAlias = "SimpleQueue[Callable[[], Any] | None]"
 _Outcomes: TypeAlias = "SimpleQueue[tuple[Any, BaseException | None]]"
@@ -123,7 +126,15 @@ class _Thread:
         """The result and the exception of a function; raises `Empty` if it takes too long."""
         context = contextvars.copy_context()
         self.calls.put(lambda: context.run(function))
-        return self._outcomes.get(timeout=min(limit_s, threading.TIMEOUT_MAX))
+        end_s = time.monotonic() + limit_s
+        while True:
+            # Ctrl-C in the moment before the wait is only noticed at its end, so one wait is short.
+            left_s = max(0.0, end_s - time.monotonic())
+            try:
+                return self._outcomes.get(timeout=min(left_s, _WAIT_S))
+            except Empty:
+                if left_s <= _WAIT_S:
+                    raise
 
     def give_up(self) -> tuple[tuple[str, int], ...]:
         """End the thread, now or when its call returns; returns the `stack` of `OverdueError`."""
