@@ -57,9 +57,9 @@ class ResourceAware(ScoreSearch):
         staying = observation.placement if predict.can_stay(observation) else None
         least_s = np.inf if staying is None else predict.shared_delay(observation, staying)
         best: IntArray | None = None
-        found = False
+        has_target = False
         for target in self._targets(observation, least_s):
-            found = True
+            has_target = True
             one = _reachable(observation, target)
             seconds = predict.shared_delay(observation, one)
             # Moves take no negative time, unless caches are computed again.
@@ -67,7 +67,7 @@ class ResourceAware(ScoreSearch):
                 seconds += predict.migration_delay(observation, one)
             if seconds < least_s or (best is None and staying is None):
                 least_s, best = seconds, one
-        if not found:
+        if not has_target:
             return Infeasible(NOTHING_FOUND)
         return Keep() if best is None else Placement(best)
 

@@ -83,12 +83,12 @@ class ScoreSearch:
         if place_all is None:
             columns: list[Any] = [one.tolist() if isinstance(one, np.ndarray) else one for one in draft]
             lists = Draft(*columns)
-            found = score_kernel.place_all(
+            complete = score_kernel.place_all(
                 lists, chain.lists, order.tolist(), *numbers, [[False] * rows[1] for _ in range(rows[0])]
             )
-            return np.array(lists.devices, dtype=np.int64) if found else None
-        found = place_all(draft, chain.arrays, order, *numbers, np.zeros(rows, dtype=np.bool_))
-        return draft.devices if found else None
+            return np.array(lists.devices, dtype=np.int64) if complete else None
+        complete = place_all(draft, chain.arrays, order, *numbers, np.zeros(rows, dtype=np.bool_))
+        return draft.devices if complete else None
 
     def _draft(self, observation: Observation) -> Draft:
         """The tables that the scores depend on, and no block placed. Times are shares of the deadline of one layer."""

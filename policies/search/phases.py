@@ -45,8 +45,8 @@ def phases(observation: Observation, first_s: float) -> list[Phase]:
         if len(begins) < _MOST and _differ(observation, periods[i - 1], periods[i]):
             begins.append(i)
     ends = [*begins[1:], len(periods)]
-    found = [_phase(observation, periods[a:b]) for a, b in zip(begins, ends, strict=True)]
-    return [*found[:-1], replace(found[-1], length_s=np.inf)]
+    spans = [_phase(observation, periods[a:b]) for a, b in zip(begins, ends, strict=True)]
+    return [*spans[:-1], replace(spans[-1], length_s=np.inf)]
 
 
 def moving_from(devices: IntArray, world: Observation) -> Observation:
