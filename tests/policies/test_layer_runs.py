@@ -20,7 +20,7 @@ ALL = 10**9
     st.integers(0, 2**32 - 1),
     st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_both_searches_find_the_same_plan_of_least_latency(
     scenario: Scenario, share: float, seed: int, on_source: bool
 ) -> None:
@@ -38,7 +38,7 @@ def test_both_searches_find_the_same_plan_of_least_latency(
 
 @pytest.mark.parametrize("most", [1, 3])
 @given(scenarios(cluster=clusters(most=4), model=models(most_layers=4)), st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_dropping_states_never_finds_a_faster_plan(most: int, scenario: Scenario, seed: int) -> None:
     chain = layer_chain(tight(observe(scenario), 0.5, seed))
     assert runs_by_states(chain, "latency", most, None)[0] >= shortest_runs(chain, None)[0]
