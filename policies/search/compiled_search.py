@@ -17,6 +17,7 @@ from headway.policies.search.kernels import (
     inlined,
     pairwise,
     price,
+    set_excess,
     stage_time,
     work_memory,
 )
@@ -24,6 +25,8 @@ from headway.policies.search.placement_cost import PlacementCost
 from headway.policies.search.run_moves import RunMoves
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
 from headway.simcore.jit import compiled
+
+_NO_DEVICE = -1
 
 
 class Search(NamedTuple):
@@ -45,7 +48,7 @@ class Search(NamedTuple):
         then: loads of moves of whole stages (`Transition.stage_loads`).
         usable: devices that are up.
         available: bytes on each device, shape (D,).
-        rules: `first`, `live`, `most_pause_s` and `stay_s` of `Moving`.
+        rules: of the price of moves (`Transition.rules`).
         origin: of each block, shape (B,).
         seconds: to move each block to each device, shape (B, D).
         resources: that each route loads, shape (D * D, R).
@@ -116,8 +119,7 @@ def _moving(search: Search, devices: IntArray) -> Moving:
         if by_route[route] != 0.0:
             for r in range(len(loads)):
                 loads[r] += by_route[route] * search.resources[route, r]
-    first, live, most_pause_s, stay_s = search.rules
-    return Moving(first, live, most_pause_s, stay_s, search.origin, search.seconds, search.resources, loads)
+    return Moving(search.rules, search.origin, search.seconds, search.resources, loads)
 
 
 @inlined
@@ -153,14 +155,9 @@ def _groups(search: Search, devices: IntArray) -> tuple[IntArray, IntArray, IntA
 def _cost(placed: Placed, moving: Moving) -> float:
     """See `PlacementCost.of_state`."""
     excess = np.empty(len(placed.used))
-    for j in range(len(excess)):
-        over = placed.used[j] - placed.available[j]
-        excess[j] = (over if over > 0.0 else 0.0) * placed.per_excess[j]
-    pause = -np.inf
-    for r in range(len(moving.loads)):
-        pause = max(pause, moving.loads[r])
-    rules = moving.first, moving.live, moving.most_pause_s, moving.stay_s
-    return float(placed.delay_s + pairwise(excess) + price(rules, pause, placed.delay_s))
+    set_excess(placed.used, placed.available, placed.per_excess, _NO_DEVICE, _NO_DEVICE, 0.0, excess)
+    moves_s = price(moving.rules, moving.loads.max(), placed.delay_s)
+    return float(placed.delay_s + pairwise(excess) + moves_s)
 
 
 @inlined

@@ -85,10 +85,7 @@ class Placed(NamedTuple):
 class Moving(NamedTuple):
     """Moves from the placement in force, as in `Transition`; `loads` of shape (R,) of those to the placement."""
 
-    first: bool
-    live: bool
-    most_pause_s: float
-    stay_s: float
+    rules: tuple[bool, bool, float, float]
     origin: IntArray
     seconds: FloatArray
     resources: FloatArray
@@ -233,7 +230,7 @@ def stage_seconds(
 
 @inlined
 def price(rules: tuple[bool, bool, float, float], pause_s: float, delay_s: float) -> float:
-    """See `Transition.price`; the rules are `first`, `live`, `most_pause_s` and `stay_s` of `Moving`."""
+    """See `Transition.price`, and for the rules `Transition.rules`."""
     first, live, most_pause_s, stay_s = rules
     if first:
         return 0.0
@@ -244,7 +241,7 @@ def price(rules: tuple[bool, bool, float, float], pause_s: float, delay_s: float
 
 
 @inlined
-def _set_excess(
+def set_excess(
     used: FloatArray,
     available: FloatArray,
     per_excess: FloatArray,
@@ -291,7 +288,7 @@ def _best_target(
     (stage, affected, holder), (work, excess, now) = stages, memory
     counts, starts, seconds = placed.counts, placed.starts, placed.seconds
     variant_of, different, known = tables.variant, tables.different, tables.known
-    rules = moving.first, moving.live, moving.most_pause_s, moving.stay_s
+    rules, live = moving.rules, moving.rules[1]
     source, route, best_target, at_stake_s = placed.devices[lead], moving.origin[lead] * len(excess), -1, 0.0
     for at in affected:
         at_stake_s += placed.back_s if at == len(seconds) else seconds[at]
@@ -300,13 +297,13 @@ def _best_target(
     for target in usable:
         if target == source:
             continue
-        _set_excess(placed.used, placed.available, placed.per_excess, source, target, size_bytes, excess)
+        set_excess(placed.used, placed.available, placed.per_excess, source, target, size_bytes, excess)
         excess_s = pairwise(excess)
         pause = _pause(
             moving.loads, moving.resources, route + target, moving.seconds[lead, target], taken, now
         )
         # The stages that change take no negative time, and a live migration costs at least its load.
-        least_s = SLOWED * pause if moving.live else price(rules, pause, 0.0)
+        least_s = SLOWED * pause if live else price(rules, pause, 0.0)
         floor_s = placed.delay_s - at_stake_s + excess_s + least_s
         if floor_s - _ROUNDING * abs(floor_s) > best:
             continue
@@ -470,7 +467,6 @@ def best_run(
     first, last = runs
     devices, count, width = len(placed.used), len(first), len(usable)
     entry, leave, inner = _run_ends(tables, placed, first, last, whole, usable)
-    rules = moving.first, moving.live, moving.most_pause_s, moving.stay_s
     gained = _gained(moving, placed.devices, devices, stage_of, then)
     best, best_a, best_b, best_d = np.inf, 0, 0, 0
     moved, without = np.empty(devices), np.empty(devices)
@@ -492,7 +488,7 @@ def best_run(
                 for r in range(len(moving.loads)):
                     load = moving.loads[r] + gained[last[b] + 1, d, r] - gained[first[a], d, r]
                     pause = max(pause, load)
-                total = delay + (without_s + (there_s - without[device])) + price(rules, pause, delay)
+                total = delay + (without_s + (there_s - without[device])) + price(moving.rules, pause, delay)
                 if total < best:
                     best, best_a, best_b, best_d = total, a, b, d
     return best, best_a, best_b, best_d
