@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from headway.policies.common.layer_units import units
-from headway.policies.common.transfer_times import output_bytes
+from headway.policies.common.transfer_times import message, output_bytes
 from headway.simcore import FloatArray, IntArray, Observation, StepCost
 
 Objective: TypeAlias = Literal["latency", "throughput"]
@@ -50,7 +50,7 @@ class LayerChain:
         if sizes not in self._moving:
             moving = np.zeros((self.observation.devices, self.observation.devices))
             for step, size in zip(self.observation.steps, self.messages[:, unit].tolist(), strict=True):
-                moving += step.count * (self.observation.latency_s + size * self.observation.per_byte_s)
+                moving += step.count * message(self.observation, size)
             self._moving[sizes] = moving
         return self._moving[sizes]
 

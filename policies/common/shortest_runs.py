@@ -17,8 +17,7 @@ def shortest_runs(chain: LayerChain, first: int | None) -> tuple[float, IntArray
         Latency [s], and the device of each unit, shape (U,); None if no plan fits or takes a finite time.
     """
     units, devices = chain.seconds.shape
-    bit = 1 << np.arange(devices - 1, -1, -1)[:, None]
-    sets = np.arange(1 << devices)
+    bit, sets = _bits(devices)[:, None], np.arange(1 << devices)
     is_in, without = (sets & bit) > 0, sets ^ bit
     # Latency with a run that begins at a unit, at the end of that unit and at the end of the present one; and the least
     # of the latter at the end of each unit. By device and the set of devices with earlier runs.
@@ -54,9 +53,15 @@ def shortest_runs(chain: LayerChain, first: int | None) -> tuple[float, IntArray
     return best_s, _plan(chain, entered, least, int(device), int(others))
 
 
+def _bits(devices: int) -> IntArray:
+    """The set of each device alone, shape (D,)."""
+    return 1 << np.arange(devices - 1, -1, -1)
+
+
 def _plan(chain: LayerChain, entered: FloatArray, least: FloatArray, device: int, others: int) -> IntArray:
     """The device of each unit, shape (U,), from the last run on `device` after runs on the set `others`."""
     units, devices = chain.seconds.shape
+    bits, every = _bits(devices), np.arange(devices)
     plan = np.empty(units, dtype=np.int64)
     end = units - 1
     while True:
@@ -64,15 +69,10 @@ def _plan(chain: LayerChain, entered: FloatArray, least: FloatArray, device: int
         plan[begin : end + 1] = device
         if begin == 0:
             return plan
-        before_s = [
-            least[begin - 1, other, others ^ (1 << (devices - 1 - other))]
-            if others & (1 << (devices - 1 - other))
-            else np.inf
-            for other in range(devices)
-        ]
-        arriving = np.array(before_s) + chain.moving(begin)[:, device] + chain.seconds[begin, device]
+        before = np.where(others & bits, least[begin - 1, every, others ^ bits], np.inf)
+        arriving = before + chain.moving(begin)[:, device] + chain.seconds[begin, device]
         end, device = begin - 1, int(arriving.argmin())
-        others ^= 1 << (devices - 1 - device)
+        others ^= int(bits[device])
 
 
 def _begin(chain: LayerChain, entered: FloatArray, least_s: float, device: int, end: int) -> int:
