@@ -1,6 +1,5 @@
 """Estimates of the time and disk space that the missing runs of a campaign need."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -130,13 +129,13 @@ def _samples(plan: Plan, status: CampaignStatus) -> Iterator[_Sample]:
     worlds = plan.runs // count
     chosen = {(2 * i + 1) * worlds // (2 * _SAMPLES) for i in range(_SAMPLES)}
     cases = (case for case in plan.cases() if case[0] // count in chosen)
-    begun = math.inf
+    begun: float | None = None
     for world, members in plan.worlds(cases):
-        if time.perf_counter() - begun > SAMPLING_LIMIT_S:
-            return
-        if math.isinf(begun):
+        if begun is None:
             _load_kernels(world.content)
             begun = time.perf_counter()
+        elif time.perf_counter() - begun > SAMPLING_LIMIT_S:
+            return
         content, share = _shortened(world.content)
         data, apart = packed(content, plan.fixed)
         for i, run in members:
