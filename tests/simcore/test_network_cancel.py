@@ -209,7 +209,7 @@ def test_what_company_makes_too_late_fails_when_the_link_has_died() -> None:
 
 
 class Meddling:
-    """A network of two links, of which the first dies; whoever fails there takes other messages off their way."""
+    """A network of two links, of which the first dies. A message that fails there cancels other messages."""
 
     def __init__(self, *victims: int) -> None:
         self.env = simpy.Environment()
