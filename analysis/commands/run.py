@@ -2,12 +2,15 @@
 
 # ruff: noqa: PLC0415
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headway.analysis.commands.results_options import Force, Out
+from headway.analysis.commands.results_options import Force, Out, Workers
 from headway.analysis.commands.scenario_argument import ScenarioName, load_scenario
 from headway.analysis.console.progress import progress_bar
 from headway.analysis.console.terminal import DecisionLimit, look_here, reported, scenario_file, show
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from headway.simcore.engine.realtime import Lateness
     from headway.simcore.observe import Policy
     from headway.simcore.results import Result
-    from headway.simcore.scenario import Scenario
+    from headway.simcore.scenario import PolicyChoice, Scenario
     from headway.simcore.simulate import RunOptions
 
 DEFAULT_SCENARIO = "home-cluster"
@@ -66,6 +69,7 @@ def run(
     out: Out = None,
     force: Force = False,
     realtime: _Realtime = None,
+    workers: Workers = None,
     decision_limit: DecisionLimit = None,
     audit: _Audit = False,
     list_: _List = False,
@@ -92,12 +96,19 @@ def run(
         options = RunOptions(audit, allowed(decision_limit), realtime)
         world = load_scenario(scenario, seed)
         look_here(policy or ())
-        by_label = given(policy) if policy else create_all(choose(world, []))
+        choices = choose(world, policy or [])
+        by_label = given(policy) if policy else create_all(choices)
+        count = _processes(workers, world, choices, realtime)
         target = out or Path("results") / world.name
         with results_folder(target, replace=force, numbered=out is None) as folder:
             is_long = len(by_label) * total_tokens(world) >= _MOST_IN_MEMORY
+            place = folder.scratch if is_long else None
             with writing(folder.target):
-                result, notes = _compare(world, by_label, options, folder.scratch if is_long else None)
+                with _progress(len(choices) * total_tokens(world)) as step:
+                    if count > 1:
+                        result, notes = _together(world, choices, count, step, options, place)
+                    else:
+                        result, notes = _in_turn(world, by_label, step, options, place)
                 write_results(folder.path, result, world, scenario_file(scenario).resolve())
         if is_long:
             result = result_in(folder.target)
@@ -105,17 +116,28 @@ def run(
         _show(world, result, notes)
 
 
-def _compare(
-    world: "Scenario",
-    by_label: "dict[str, Policy]",
-    options: "RunOptions",
-    out: Path | None,
-) -> "tuple[Result, list[str]]":
-    """Run all policies under a progress bar; return the results, and lines on lateness and audits."""
+def _processes(
+    workers: int | None, world: "Scenario", choices: "Sequence[PolicyChoice]", realtime: float | None
+) -> int:
+    """The number of processes: `workers`, or one per processor if the runs are long enough to pay for them."""
+    from headway.simcore.engine.executors import MANY_NODES, nodes
+    from headway.traces.errors import InputError
+
+    here = [f"--policy {choice.name}" for choice in choices if ":" in choice.name]
+    here += [] if realtime is None else ["--realtime"]
+    if here and (workers or 1) > 1:
+        got = f"this option together with {here[0]}"
+        raise InputError("--workers", got, "only one of them (such runs are made one after another)")
+    if here or (workers is None and len(choices) * nodes(world) < MANY_NODES):
+        return 1
+    return min(workers or os.cpu_count() or 1, len(choices))
+
+
+@contextmanager
+def _progress(tokens: int) -> "Iterator[Callable[[str, int], None]]":
+    """A progress bar over the tokens of all runs."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from headway.analysis.compare import compare, total_tokens
-    from headway.analysis.console.tables import audited, lateness
     from headway.traces.errors import visible
 
     columns = (
@@ -126,23 +148,52 @@ def _compare(
         TimeRemainingColumn(),
     )
     with progress_bar(*columns) as bar:
-        task = bar.add_task("", total=len(by_label) * total_tokens(world))
+        task = bar.add_task("", total=tokens)
+        yield lambda label, done: bar.update(task, description=visible(label), completed=done)
 
-        def step(label: str, tokens: int) -> None:
-            bar.update(task, description=visible(label), completed=tokens)
 
-        late: dict[str, Lateness] = {}
-        audits: dict[str, Audit] = {}
-        result = compare(
-            world,
-            by_label,
-            step,
-            options=options,
-            on_lateness=late.__setitem__,
-            on_audit=audits.__setitem__,
-            out=out,
-        )
+def _in_turn(
+    world: "Scenario",
+    by_label: "dict[str, Policy]",
+    step: "Callable[[str, int], None]",
+    options: "RunOptions",
+    out: Path | None,
+) -> "tuple[Result, list[str]]":
+    """Make one run after another; the results, and lines on lateness and audits."""
+    from headway.analysis.compare import compare
+    from headway.analysis.console.tables import audited, lateness
+
+    late: dict[str, Lateness] = {}
+    audits: dict[str, Audit] = {}
+    result = compare(
+        world,
+        by_label,
+        step,
+        options=options,
+        on_lateness=late.__setitem__,
+        on_audit=audits.__setitem__,
+        out=out,
+    )
     return result, [*lateness(late), *audited(audits.values())]
+
+
+def _together(
+    world: "Scenario",
+    choices: "Sequence[PolicyChoice]",
+    count: int,
+    step: "Callable[[str, int], None]",
+    options: "RunOptions",
+    out: Path | None,
+) -> "tuple[Result, list[str]]":
+    """Make the runs on several processes; the results, and lines on audits."""
+    from headway.analysis.console.tables import audited
+    from headway.analysis.parallel import compare_in_processes
+
+    audits: list[Audit] = []
+    result = compare_in_processes(
+        world, choices, count, step, options=options, on_audit=audits.append, out=out
+    )
+    return result, audited(audits)
 
 
 def _notes(world: "Scenario", result: "Result") -> list[str]:

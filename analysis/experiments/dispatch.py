@@ -154,6 +154,7 @@ def mapped(
     tasks: Sequence[_Call],
     count: int,
     describe: Callable[[_Call], str],
+    watch: Callable[[], None] = lambda: None,
 ) -> Iterator[_Result]:
     """Apply a function to tasks on several processes, and yield the results in the order of the tasks.
 
@@ -162,6 +163,7 @@ def mapped(
         tasks: independent of each other.
         count: number of processes; with 1, or a single task, this process does everything.
         describe: the name of a task in a message.
+        watch: called every half second or sooner while other processes work.
 
     Raises:
         InputError: a task ends every process that tries it.
@@ -180,6 +182,7 @@ def mapped(
         early: dict[int, _Result] = {}
         due = 0
         for ended in dispatcher.results(iter(range(len(tasks)))):
+            watch()
             for number, result in ended:
                 if isinstance(result, Lost):
                     expected = "policies that do not end the worker process"

@@ -31,10 +31,10 @@ def executor_of(
     """
     if scenario.executor == "events" or needs_events(scenario, instrument, audit=audit, paced=paced):
         return "events"
-    return "compiled" if scenario.executor == "compiled" or _nodes(scenario) >= MANY_NODES else "events"
+    return "compiled" if scenario.executor == "compiled" or nodes(scenario) >= MANY_NODES else "events"
 
 
-def _nodes(scenario: Scenario) -> int:
+def nodes(scenario: Scenario) -> int:
     """An estimate of the tasks and messages of a run: three for each layer, device with heads, and token."""
     devices = min(len(scenario.cluster.devices), scenario.model.kv_heads)
     tokens = sum(request.output for request in scenario.requests)

@@ -143,6 +143,33 @@ def test_two_runs_of_one_scenario_give_the_same_bytes_but_for_wall_clock_times(t
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("most_in_memory", [1, 100])
+def test_any_number_of_processes_gives_the_same_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_in_memory: int
+) -> None:
+    monkeypatch.setattr("headway.analysis.commands.run._MOST_IN_MEMORY", most_in_memory)
+    path = scenario(tmp_path, policies="policies: [greedy, {name: round-robin, label: in-turn}, static]")
+    one, two = (
+        headway(tmp_path, "run", path, "--audit", "--workers", count, "--out", "out", "--force").stdout
+        for count in (1, 2)
+    )
+    assert one.replace("Results: out", "Results: out (replaced)") == two
+    assert "checks" in two
+    assert headway(tmp_path, "run", path, "--workers", 1, "--out", "one").exit_code == 0
+    alone, together = load_result(tmp_path / "one"), load_result(tmp_path / "out")
+    for name in set(TABLES) - {"timings"}:
+        assert together.table(name).equals(alone.table(name)), name
+
+
+def test_runs_that_must_follow_each_other_refuse_several_processes(tmp_path: Path) -> None:
+    path = scenario(tmp_path)
+    paced = headway(tmp_path, "run", path, "--workers", 2, "--realtime", 0.001)
+    assert_refused(paced, "--workers", "--realtime", "one after another")
+    own = headway(tmp_path, "run", path, "--workers", 2, "--policy", "headway.policies:Static")
+    assert_refused(own, "--workers", "--policy headway.policies:Static")
+    assert hidden_and_shown(tmp_path) == {"lab.yaml"}
+
+
 def test_a_run_replaces_the_results_of_another_only_if_forced(tmp_path: Path) -> None:
     path = scenario(tmp_path)
 
@@ -267,6 +294,16 @@ def test_ctrl_c_leaves_no_folder_where_there_was_none(
     done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, "run", str(path), "--out", "a/b/c")
     assert done == (130, "", "headway: interrupted\n")
     assert hidden_and_shown(tmp_path / "a") == set()
+
+
+def test_ctrl_c_ends_runs_on_several_processes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = scenario(tmp_path, memory="100 GB", output=1_000_000)
+    options = ("--workers", "2", "--policy", "single", "--out", "out")
+    done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, "run", str(path), *options)
+    assert done == (130, "", "headway: interrupted\n")
+    assert hidden_and_shown(tmp_path) == {"lab.yaml"}
 
 
 def on_a_terminal(folder: Path, *arguments: object) -> str:
