@@ -130,15 +130,6 @@ def device_entry(name: str) -> DeviceEntry:
     return shipped_library().devices.find(name)
 
 
-def link_entry(name: str) -> LinkEntry:
-    """A link of the shipped library.
-
-    Raises:
-        InputError: there is no link of this name.
-    """
-    return shipped_library().links.find(name)
-
-
 def device_named(text: str) -> DeviceEntry | None:
     """The device of the shipped library that a text names, such as "Raspberry Pi 5 8GB (Cortex-A76)", or None."""
     return shipped_library().devices.named(text)

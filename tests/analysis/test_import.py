@@ -9,7 +9,7 @@ from fuzzing import command, refused
 from test_cluster_files import EXO_STATE, MESH_LLM, PRIMA_CPP, capabilities, edge
 
 from headway.simcore import Scenario, load_scenario
-from headway.simcore.files.library import device_entry, link_entry
+from headway.simcore.files.library import device_entry, links
 
 LINKS = ("--bandwidth", "1 Gbit/s", "--latency", "0.2 ms")
 
@@ -62,7 +62,7 @@ def known(chip: str, kind: str) -> dict[str, Any]:
 
 
 def test_the_library_precedes_data_sheets_and_an_option_precedes_the_library(tmp_path: Path) -> None:
-    entry, cable = device_entry("apple-m2-max"), link_entry("ethernet-1g")
+    entry, cable = device_entry("apple-m2-max"), links()["ethernet-1g"]
     scenario = imported(tmp_path, known("Apple M2 Max", "Ethernet"))
     (device, _), (link,) = scenario.cluster.devices, scenario.cluster.links
     assert device.memory_bytes == 65536 * 2**20

@@ -12,7 +12,6 @@ from headway.simcore.files.library import (
     device_named,
     devices,
     library_text,
-    link_entry,
     link_named,
     links,
     overlaid,
@@ -203,4 +202,4 @@ def test_unknown_names_are_refused_with_the_nearest_one() -> None:
     with pytest.raises(InputError, match="did you mean 'apple-m2-ultra'"):
         device_entry("aple-m2-ultra")
     with pytest.raises(InputError, match="did you mean 'ethernet-1g'"):
-        link_entry("etherne-1g")
+        shipped_library().links.find("etherne-1g")

@@ -7,7 +7,7 @@ import pytest
 
 from headway.analysis.experiments.identity import digest
 from headway.simcore import Scenario, build_scenario, dump_scenario, load_scenario
-from headway.simcore.files.library import device_entry, link_entry
+from headway.simcore.files.library import device_entry, links
 from headway.simcore.files.yaml_document import yaml_text
 
 Values = dict[str, Any]
@@ -40,7 +40,7 @@ def device_numbers(name: str) -> Values:
 
 def link_numbers(name: str) -> Values:
     units = {"bandwidth": "B/s", "latency": "s", "overhead": "s"}
-    return {key: f"{value.amount!r} {units[key]}" for key, value in link_entry(name).values.items()}
+    return {key: f"{value.amount!r} {units[key]}" for key, value in links()[name].values.items()}
 
 
 def test_names_and_numbers_give_the_same_scenario() -> None:
@@ -179,6 +179,6 @@ def test_factors_apply_to_values_of_the_library(tmp_path: Path) -> None:
     assert changed.cluster.devices[0].memory_bytes == entry.memory.amount / 2
     assert changed.cluster.devices[0].flops == entry.compute.amount
     assert changed.cluster.media[0].bandwidth.values[0] == 2 * base.cluster.media[0].bandwidth.values[0]
-    assert changed.cluster.links[0].latency_s == 3 * link_entry("wifi-5").latency.amount
+    assert changed.cluster.links[0].latency_s == 3 * links()["wifi-5"].latency.amount
     keys = {use.key for use in base.provenance} - {"devices.pi.kv_bandwidth"}  # A Raspberry Pi 4 has none.
     assert {use.key for use in changed.provenance} == keys
