@@ -88,18 +88,6 @@ class StepGraph:
             first=[node for node, count in enumerate(predecessors) if count == 0],
         )
 
-    def work_flop(self, cost: StepCost) -> FloatArray:
-        """Floating-point work of each task, 0 of other nodes, shape (nodes,)."""
-        return self._summed(cost.work_flop)
-
-    def weight_bytes(self, cost: StepCost) -> FloatArray:
-        """Weights that each task reads, 0 for other nodes, shape (nodes,)."""
-        return self._summed(cost.weight_bytes)
-
-    def kv_bytes(self, cost: StepCost) -> FloatArray:
-        """K/V cache that each task reads, 0 for other nodes, shape (nodes,)."""
-        return self._summed(cost.kv_bytes)
-
     def message_bytes(self, cost: StepCost) -> FloatArray:
         """Size of each message that leaves its device, 0 of other nodes, shape (nodes,)."""
         size = np.zeros(len(self))
@@ -126,12 +114,6 @@ class StepGraph:
     @cached_property
     def _of_messages(self) -> tuple[IntArray, FloatArray]:
         return self.payload[self.messages], self.count[self.messages]
-
-    def _summed(self, amount: FloatArray) -> FloatArray:
-        total = np.zeros(len(self))
-        kind, _, count = self._of_tasks
-        total[self.tasks] = count * amount[kind]
-        return total
 
 
 @dataclass(frozen=True, eq=False)

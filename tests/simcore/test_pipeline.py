@@ -147,9 +147,7 @@ def test_a_step_ends_when_all_of_its_micro_batches_have_ended() -> None:
     placement = np.array([0, 0, 0, 0, 1])
     graph, cost = scenario.step_graphs.of(placement, 0, 3), scenario.cost.step(one_sequence(3, 0))
     assert np.flatnonzero(np.diff(graph.first_successor) == 0).tolist() == [len(graph) - 1]
-    for total, of_block in [
-        (graph.work_flop(cost), cost.work_flop),
-        (graph.weight_bytes(cost), cost.weight_bytes),
-        (graph.kv_bytes(cost), cost.kv_bytes),
-    ]:
-        assert total.sum() == pytest.approx(of_block[scenario.block_table.kind].sum(), rel=1e-12)
+    count, kind = graph.count[graph.tasks], graph.kind[graph.tasks]
+    for of_block in (cost.work_flop, cost.weight_bytes, cost.kv_bytes):
+        total = (count * of_block[kind]).sum()
+        assert total == pytest.approx(of_block[scenario.block_table.kind].sum(), rel=1e-12)

@@ -94,12 +94,9 @@ def test_the_tasks_of_a_step_add_up_to_all_blocks(
 ) -> None:
     """However a pattern divides blocks into tasks, their work and what they read add up."""
     blocks, _, graph, cost = world
-    for total, of_block in [
-        (graph.work_flop(cost), cost.work_flop),
-        (graph.weight_bytes(cost), cost.weight_bytes),
-        (graph.kv_bytes(cost), cost.kv_bytes),
-    ]:
-        assert total.sum() == pytest.approx(of_block[blocks.kind].sum(), rel=1e-12)
+    count, kind = graph.count[graph.tasks], graph.kind[graph.tasks]
+    for of_block in (cost.work_flop, cost.weight_bytes, cost.kv_bytes):
+        assert (count * of_block[kind]).sum() == pytest.approx(of_block[blocks.kind].sum(), rel=1e-12)
 
 
 @given(placed())
