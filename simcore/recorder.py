@@ -79,7 +79,7 @@ class Recorder:
 
     def add(self, table: str, *row: object) -> None:
         """Append one row, without its `run`."""
-        self._append(table, 1, row)
+        self.add_many(table, 1, *row)
 
     def add_many(self, table: str, count: int, *columns: object) -> None:
         """Append `count` rows given as columns, without `run`.
@@ -90,9 +90,6 @@ class Recorder:
             columns: an array of shape (count,), a list with `count` values, `Labels`, or one value for all rows. Lists
                 and arrays must not change afterwards.
         """
-        self._append(table, count, columns)
-
-    def _append(self, table: str, count: int, columns: tuple[Any, ...]) -> None:
         self._waiting[table].append((count, columns))
         self._rows[table] += count
         if self._rows[table] >= _CHUNK_ROWS:

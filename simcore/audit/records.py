@@ -48,11 +48,6 @@ class ReportingRecorder(Recorder):
         super().__init__(run, out)
         self._report = report
 
-    def add(self, table: str, *row: object) -> None:
-        """See `Recorder.add`."""
-        super().add(table, *row)
-        self._report(Row(table, dict(zip(_COLUMNS[table], row, strict=True))))
-
     def add_many(self, table: str, count: int, *columns: object) -> None:
         """See `Recorder.add_many`."""
         super().add_many(table, count, *columns)
