@@ -24,10 +24,8 @@ class Experts:
     dense_layers: int = 0
 
     def __post_init__(self) -> None:
-        for field in ("count", "active", "width"):
-            check_whole(field, getattr(self, field), least=1)
-        for field in ("shared", "dense_layers"):
-            check_whole(field, getattr(self, field), least=0)
+        check_whole(self, "count", "active", "width", least=1)
+        check_whole(self, "shared", "dense_layers", least=0)
         if self.active > self.count:
             raise ValueError(f"active must be at most the {self.count} experts, not {self.active}")
 
@@ -62,10 +60,8 @@ class LatentAttention:
     query_rank: int = 0
 
     def __post_init__(self) -> None:
-        for field in ("kv_rank", "nope_size"):
-            check_whole(field, getattr(self, field), least=1)
-        for field in ("rope_size", "query_rank"):
-            check_whole(field, getattr(self, field), least=0)
+        check_whole(self, "kv_rank", "nope_size", least=1)
+        check_whole(self, "rope_size", "query_rank", least=0)
 
     @property
     def cache_numbers(self) -> int:
@@ -93,15 +89,17 @@ class Window:
     layers: int
 
     def __post_init__(self) -> None:
-        check_whole("size", self.size, least=0)
-        check_whole("layers", self.layers, least=1)
+        check_whole(self, "size", least=0)
+        check_whole(self, "layers", least=1)
 
 
-def check_whole(field: str, value: object, least: int) -> None:
-    """Check that the value of a field is a whole number.
+def check_whole(part: object, *fields: str, least: int) -> None:
+    """Check that fields of a part have whole numbers.
 
     Raises:
-        ValueError: it is another value, or below `least`.
+        ValueError: one has another value, or one below `least`.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{field} must be a whole number of at least {least}, not {value!r}")
+    for field in fields:
+        value = getattr(part, field)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{field} must be a whole number of at least {least}, not {value!r}")

@@ -76,13 +76,10 @@ class ModelSpec:
     input_weights: int | None = None
 
     def __post_init__(self) -> None:
-        for field in _DIMENSIONS:
-            check_whole(field, getattr(self, field), least=1)
-        for field in _MAY_BE_ZERO:
-            check_whole(field, getattr(self, field), least=0)
-        for field in _MAY_BE_NONE:
-            if getattr(self, field) is not None:
-                check_whole(field, getattr(self, field), least=1)
+        given = (field for field in _MAY_BE_NONE if getattr(self, field) is not None)
+        check_whole(self, *_DIMENSIONS, least=1)
+        check_whole(self, *_MAY_BE_ZERO, least=0)
+        check_whole(self, *given, least=1)
         for field in _BYTES:
             size = getattr(self, field)
             if not (math.isfinite(size) and size > 0):
