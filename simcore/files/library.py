@@ -8,6 +8,7 @@ engine profiles (`profiles`).
 import functools
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, create_model
@@ -73,8 +74,8 @@ class _EntrySection(Section):
 
 
 def _section(name: str, quantities: Mapping[str, Measured], **more: Any) -> type[_EntrySection]:
-    fields: dict[str, Any] = dict.fromkeys(quantities, (ValueSection | None, None)) | more
-    section = create_model(name, __base__=_EntrySection, __doc__=f"{name} of a library.", **fields)
+    keys: dict[str, Any] = dict.fromkeys(quantities, (ValueSection | None, None)) | more
+    section = create_model(name, __base__=_EntrySection, __doc__=f"{name} of a library.", **keys)
     section.quantities = quantities
     return section
 
@@ -205,7 +206,8 @@ def _entries(
         given = section.model_fields_set - {"like"}
         for part in given:
             keys[part] = _part(document, (*key, part), getattr(section, part), section.quantities.get(part))
-        missing = [part for part in _required(entry_type) if keys.get(part) is None]
+        required = (one.name for one in fields(entry_type) if one.default is MISSING and one.name != "name")
+        missing = [part for part in required if keys.get(part) is None]
         if missing:
             raise InputError(
                 document.where(key),
@@ -218,15 +220,8 @@ def _entries(
 
 def _amounts(entry: Entry) -> dict[str, Any]:
     """The values of an entry that another one takes over with `like`."""
-    more: dict[str, Any] = {"shared": entry.shared} if isinstance(entry, LinkEntry) else {}
-    if isinstance(entry, DeviceEntry):
-        more = {"kv_context": entry.kv_context}
-    return entry.values | more
-
-
-def _required(entry_type: type[Entry]) -> tuple[str, ...]:
-    link = issubclass(entry_type, LinkEntry)
-    return ("title", "bandwidth", "latency") if link else ("title", "memory", "compute", "memory_bandwidth")
+    own = {one.name for one in fields(Entry)}
+    return {one.name: getattr(entry, one.name) for one in fields(entry) if one.name not in own}
 
 
 def _part(document: Document, key: KeyPath, value: Any, quantity: Measured | None) -> Any:
