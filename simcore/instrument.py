@@ -264,11 +264,14 @@ class Instrument:
         """Decoding paused."""
 
 
+_HOOKS = tuple(name for name in vars(Instrument) if not name.startswith("_"))
+
+
 class Together(Instrument):
     """Several instruments as one, called in order."""
 
     def __init__(self, *instruments: Instrument) -> None:
-        for hook in (name for name in vars(Instrument) if not name.startswith("_")):
+        for hook in _HOOKS:
             setattr(self, hook, partial(_call_all, [getattr(one, hook) for one in instruments]))
 
 
@@ -286,14 +289,7 @@ class Spans(Instrument):
 
     def __init__(self, emit: Callable[[Span], None]) -> None:
         self._emit = emit
-        for hook in (
-            "batch_formed",
-            "step_begins",
-            "block_arrived",
-            "policy_asked",
-            "block_moved",
-            "stood_still",
-        ):
+        for hook in set(_HOOKS) - vars(Spans).keys():
             setattr(self, hook, emit)  # these hooks receive a span
 
     def task_done(
