@@ -1,8 +1,12 @@
 """Build the options of a scenario: network, controller, memory and policies."""
 
+import inspect
+from collections.abc import Callable
+from typing import TypeVar
+
 from headway.simcore.engine.network.transport import Tcp
 from headway.simcore.files.builders.context import Context
-from headway.simcore.files.schema.controller import ForecastSection
+from headway.simcore.files.section import Section
 from headway.simcore.scenario import PolicyChoice
 from headway.simcore.world.options import (
     ControllerOptions,
@@ -13,53 +17,34 @@ from headway.simcore.world.options import (
 )
 from headway.traces.errors import quoted
 
+Options = TypeVar("Options")
+
 
 def network_options(context: Context) -> NetworkOptions:
     """How messages are sent."""
     section = context.file.network
     tcp = section.transport == Tcp.name
-    return NetworkOptions(
-        sharing=section.sharing,
-        transport=Tcp(section.connection, section.idle_restart) if tcp else section.transport,
-    )
+    transport = Tcp(section.connection, section.idle_restart) if tcp else section.transport
+    return NetworkOptions(sharing=section.sharing, transport=transport)
 
 
 def controller_options(context: Context) -> ControllerOptions:
     """When the policy is asked, and how its decisions are carried out."""
     section = context.file.controller
-    return ControllerOptions(
-        interval=section.interval,
-        horizon=section.horizon,
-        triggers=TriggerOptions(**section.triggers.model_dump()),
-        forecast=_forecast_options(section.forecast),
-        window_s=section.window,
-        migration=section.migration,
-        moves=section.moves,
-        weights_on_disk=section.weights_on_disk,
-        warm_copies=section.warm_copies,
-        caches=section.caches,
-        pause_budget_s=section.pause_budget,
-        on_infeasible=section.on_infeasible,
-        decision_time=section.decision_time,
-    )
-
-
-def _forecast_options(section: ForecastSection) -> ForecastOptions:
-    return ForecastOptions(
-        memory=section.memory,
-        availability=section.availability,
-        rates=section.rates,
-        outages=section.outages,
-        span_s=section.span,
-        step_s=section.step,
-        season_s=section.season,
-    )
+    triggers = _options(TriggerOptions, section.triggers)
+    forecast = _options(ForecastOptions, section.forecast)
+    return _options(ControllerOptions, section, triggers=triggers, forecast=forecast)
 
 
 def memory_options(context: Context) -> MemoryOptions:
     """What happens if a device holds more than its memory."""
-    section = context.file.memory
-    return MemoryOptions(overflow=section.overflow, swap=section.swap)
+    return _options(MemoryOptions, context.file.memory)
+
+
+def _options(kind: Callable[..., Options], section: Section, **others: object) -> Options:
+    """Options from the keys of a section with their names, of times without `_s`; `others` replace keys."""
+    names = inspect.signature(kind).parameters
+    return kind(**{name: getattr(section, name.removesuffix("_s")) for name in names} | others)
 
 
 def policies_of(context: Context) -> tuple[PolicyChoice, ...]:
