@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from headway.simcore.arrays import BoolArray, IntArray
+from headway.simcore.files.schema.values import is_texts
 from headway.simcore.files.yaml_document import read_document
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
@@ -92,9 +93,7 @@ def placement_file(path: Path, run: str | None, where: str) -> dict[str, Any]:
     elif run is not None:
         raise InputError(where, f"the run {quoted(run)} of a file with one placement", "the file alone")
     for device, items in values.items():
-        if not (
-            isinstance(items, str) or (isinstance(items, list) and all(isinstance(x, str) for x in items))
-        ):
+        if not (isinstance(items, str) or is_texts(items)):
             raise InputError(f"{path}: {device}", quoted(items), _ACCEPTED)
     return values
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from headway.simcore.files.schema.values import Count, Seconds, Share, bounded
+from headway.simcore.files.schema.values import Count, Seconds, Share, bounded, is_texts
 from headway.simcore.files.section import Section, mistake
 from headway.simcore.world.options import MOST_PERIODS, Forecast, NamedHorizon, OutageForecast
 from headway.traces.errors import InputError, one_of, quoted
@@ -45,17 +45,15 @@ def as_placement(value: object) -> object:
     """Check the value of `placement`: a path, or items for each device."""
     if isinstance(value, str) and value:
         return value
-    if isinstance(value, dict) and value and all(_is_items(items) for items in value.values()):
+    if (
+        isinstance(value, dict)
+        and value
+        and all(isinstance(items, str) or is_texts(items) for items in value.values())
+    ):
         return value
     raise mistake(
         quoted(value),
         "the path of a file, or the items of each device, such as {laptop: layers 0-9, pi: rest}",
-    )
-
-
-def _is_items(value: object) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and all(isinstance(item, str) for item in value)
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from headway.simcore.engine.network.network import SHARING_RULES
 from headway.simcore.engine.network.transport import TRANSPORTS
 from headway.simcore.files.schema.traces import RateTrace, TimeTrace
-from headway.simcore.files.schema.values import Seconds, SomeBytes, part
+from headway.simcore.files.schema.values import Seconds, SomeBytes, is_texts, part
 from headway.simcore.files.section import Section, mistake
 from headway.traces.errors import quoted
 
@@ -15,24 +15,16 @@ from headway.traces.errors import quoted
 def _connect(value: object) -> object:
     if value == "all":
         return value
-    if isinstance(value, list) and value and all(_is_pair(pair) for pair in value):
+    if isinstance(value, list) and value and all(is_texts(pair) and len(pair) == 2 for pair in value):
         return value
     raise mistake(quoted(value), '"all", or a list of pairs of devices such as [[laptop, pi], [pi, phone]]')
 
 
-def _is_pair(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
-
-
 def as_routes(value: object) -> object:
     """Check the value of `routes`: lists of names of nodes."""
-    if isinstance(value, list) and all(_is_path(path) for path in value):
+    if isinstance(value, list) and all(is_texts(path) and len(path) >= 2 for path in value):
         return value
     raise mistake(quoted(value), "a list of lists of node names such as [[laptop, switch, pi]]")
-
-
-def _is_path(value: object) -> bool:
-    return isinstance(value, list) and len(value) >= 2 and all(isinstance(name, str) for name in value)
 
 
 class FrameSection(Section):

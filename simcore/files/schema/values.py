@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeGuard
 
 from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Discriminator, Field
 from pydantic_core import PydanticCustomError
@@ -66,6 +66,11 @@ def _share(value: object) -> float:
     if share > 1.0:
         raise mistake(quoted(value), "a share, at most 1 (or 100 %)")
     return share
+
+
+def is_texts(value: object) -> TypeGuard[list[str]]:
+    """Whether a value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def part(registry: Registry[Any]) -> AfterValidator:
