@@ -9,11 +9,10 @@ from typing import NamedTuple
 from headway.simcore.files.bounds import MOST_DEVICES, MOST_LINKS
 from headway.simcore.files.importers.jsonobject import JsonObject
 from headway.traces.errors import InputError, quoted
+from headway.traces.units import UNITS
 
-GIB = 2.0**30
-GIGA = 1e9
-TERA = 1e12
-MILLI = 1e-3
+FACTORS: Mapping[str, float] = {unit: factor for units in UNITS.values() for unit, factor in units.items()}
+"""The SI value of each unit."""
 
 _LONGEST_NAME = 60
 
@@ -75,16 +74,14 @@ class ClusterFile(NamedTuple):
     source: str | None = None
 
 
-def reading(
-    values: JsonObject, key: str, factor: float, unit: str, *, tabulated: bool = False
-) -> Reading | None:
-    """The value of a key times a factor; None without the key and for 0, which programs write for unknown values.
+def reading(values: JsonObject, key: str, unit: str, *, tabulated: bool = False) -> Reading | None:
+    """The value of a key in a unit; None without the key and for 0, which programs write for unknown values.
 
     Raises:
         InputError: the value is not a number, or is negative.
     """
     number = values.number(key)
-    return Reading(number * factor, f"{key} {number:.12g} {unit}", tabulated) if number else None
+    return Reading(number * FACTORS[unit], f"{key} {number:.12g} {unit}", tabulated) if number else None
 
 
 def unique_names(wanted: Mapping[str, str], where: str) -> dict[str, str]:

@@ -16,9 +16,9 @@ form has memory bandwidths or rates of links.
 from collections.abc import Iterator, Mapping
 
 from headway.simcore.files.importers.cluster import (
-    TERA,
     ClusterFile,
     Node,
+    Reading,
     all_pairs,
     connected,
     reading,
@@ -79,8 +79,8 @@ def _capable(name: str, capabilities: JsonObject) -> Node:
     return Node(
         name=name,
         hardware="" if chip.startswith("Unknown") else chip,
-        memory=reading(capabilities, "memory", 2.0**20, "MiB"),
-        compute=reading(capabilities.child("flops"), "fp16", TERA, "TFLOP/s", tabulated=True),
+        memory=reading(capabilities, "memory", "MiB"),
+        compute=reading(capabilities.child("flops"), "fp16", "TFLOP/s", tabulated=True),
     )
 
 
@@ -96,11 +96,9 @@ def _state(file: JsonObject) -> ClusterFile:
     nodes = []
     for key, name in names.items():
         chip = identities.child(key).text("chipId")
-        total = memories.child(key).child("ramTotal")
-        hardware = "" if chip in _UNKNOWN else chip
-        nodes.append(
-            Node(name=name, hardware=hardware, memory=reading(total, "inBytes", 1.0, "B of ramTotal"))
-        )
+        total = memories.child(key).child("ramTotal").number("inBytes")
+        memory = Reading(total, f"inBytes {total:.12g} B of ramTotal") if total else None
+        nodes.append(Node(name=name, hardware="" if chip in _UNKNOWN else chip, memory=memory))
     pairs = _state_pairs(topology.child("connections"), file.child("nodeNetwork"))
     return ClusterFile(tuple(nodes), connected(pairs, names, _KINDS, topology.at("connections")))
 

@@ -14,9 +14,7 @@ since layers run one after another. All nodes reach each other; rates of links a
 from collections.abc import Mapping, Sequence
 
 from headway.simcore.files.importers.cluster import (
-    GIGA,
-    MILLI,
-    TERA,
+    FACTORS,
     ClusterFile,
     Connection,
     Node,
@@ -71,34 +69,32 @@ def _one_way(peer: JsonObject) -> Reading | None:
     round_trip = peer.number("rtt_ms")
     if round_trip is None:
         return None
-    return Reading(round_trip * MILLI / 2, f"half of rtt_ms {round_trip:.12g} ms")
+    return Reading(round_trip * FACTORS["ms"] / 2, f"half of rtt_ms {round_trip:.12g} ms")
 
 
 def _node(name: str, values: JsonObject) -> Node:
     cards = values.items("gpus")
     whole = "my_vram_gb" if "my_vram_gb" in values.values else "vram_gb"
-    compute = _slowest(cards, "compute_tflops_fp16", TERA, "TFLOP/s") or _slowest(
-        cards, "compute_tflops_fp32", TERA, "TFLOP/s"
-    )
     return Node(
         name=name,
         hardware=", ".join(filter(None, (card.text("name") for card in cards))),
-        memory=_sum(cards) or reading(values, whole, GIGA, "GB"),
-        compute=compute,
-        memory_bandwidth=_slowest(cards, "mem_bandwidth_gbps", GIGA, "GB/s"),
+        memory=_sum(cards) or reading(values, whole, "GB"),
+        compute=_slowest(cards, "compute_tflops_fp16", "TFLOP/s")
+        or _slowest(cards, "compute_tflops_fp32", "TFLOP/s"),
+        memory_bandwidth=_slowest(cards, "mem_bandwidth_gbps", "GB/s"),
     )
 
 
 def _sum(cards: Sequence[JsonObject]) -> Reading | None:
-    readings = [reading(card, "vram_bytes", 1.0, "B") for card in cards]
+    readings = [reading(card, "vram_bytes", "B") for card in cards]
     known = [one for one in readings if one is not None]
     if len(known) < 2:
         return known[0] if known else None
     return Reading(sum(one.value for one in known), f"vram_bytes of {len(known)} cards")
 
 
-def _slowest(cards: Sequence[JsonObject], key: str, factor: float, unit: str) -> Reading | None:
+def _slowest(cards: Sequence[JsonObject], key: str, unit: str) -> Reading | None:
     """The least value of all cards; None if a card has none."""
-    readings = [reading(card, key, factor, unit) for card in cards]
+    readings = [reading(card, key, unit) for card in cards]
     known = [one for one in readings if one is not None]
     return min(known) if known and len(known) == len(readings) else None

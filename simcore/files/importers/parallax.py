@@ -15,9 +15,6 @@ rates of one card, since layers run one after another.
 from collections.abc import Mapping
 
 from headway.simcore.files.importers.cluster import (
-    GIB,
-    GIGA,
-    TERA,
     ClusterFile,
     Node,
     Reading,
@@ -57,7 +54,7 @@ def read_parallax(file: JsonObject) -> ClusterFile:
 
 def _node(name: str, hardware: JsonObject) -> Node:
     count = hardware.count("num_gpus" if "num_gpus" in hardware.values else "gpu_num")
-    memory = reading(hardware, "memory_gb" if "memory_gb" in hardware.values else "gpu_memory", GIB, "GiB")
+    memory = reading(hardware, "memory_gb" if "memory_gb" in hardware.values else "gpu_memory", "GiB")
     if memory is not None and count > 1:
         memory = Reading(memory.value * count, f"{memory.origin} for each of {count} cards")
     chip = hardware.text("gpu_name")
@@ -65,6 +62,6 @@ def _node(name: str, hardware: JsonObject) -> Node:
         name=name,
         hardware="" if chip == "Unknown" else chip,
         memory=memory,
-        compute=reading(hardware, "tflops_fp16", TERA, "TFLOP/s", tabulated=True),
-        memory_bandwidth=reading(hardware, "memory_bandwidth_gbps", GIGA, "GB/s", tabulated=True),
+        compute=reading(hardware, "tflops_fp16", "TFLOP/s", tabulated=True),
+        memory_bandwidth=reading(hardware, "memory_bandwidth_gbps", "GB/s", tabulated=True),
     )

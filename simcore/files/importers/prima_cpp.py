@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from headway.simcore.files.bounds import LARGEST
 from headway.simcore.files.importers.cluster import (
-    GIB,
-    GIGA,
+    FACTORS,
     ClusterFile,
     Node,
     Reading,
@@ -68,26 +67,26 @@ def _label(text: str) -> str:
 
 
 def _node(name: str, rows: Mapping[str, Sequence[str]], rank: int, where: str) -> Node:
-    def value(label: str, factor: float, unit: str) -> Reading | None:
-        return _reading(rows, label, rank, factor, unit, where)
+    def value(label: str, unit: str) -> Reading | None:
+        return _reading(rows, label, rank, unit, where)
 
-    cuda, metal = (value(f"GPU {kind}", 1.0, "") for kind in ("CUDA", "Metal"))
+    cuda, metal = (value(f"GPU {kind}", "") for kind in ("CUDA", "Metal"))
     unit = "CUDA" if cuda else "Metal" if metal else "CPU"
     bandwidth = "CPU RAM Read BW" if unit == "CPU" else f"{unit} VRAM Read BW"
-    speeds = (value(f"{unit} flops {product}", GIGA, "GFLOP/s") for product in _PRODUCTS)
+    speeds = (value(f"{unit} flops {product}", "GFLOP/s") for product in _PRODUCTS)
     chip = "CPU Description" if unit == "CPU" else "GPU Description"
     return Node(
         name=name,
         hardware=rows.get(chip, [""] * (rank + 1))[rank],
-        memory=value("GPU Mem Total" if cuda else "Physical Mem Total", GIB, "GiB"),
+        memory=value("GPU Mem Total" if cuda else "Physical Mem Total", "GiB"),
         compute=next((speed for speed in speeds if speed is not None), None),
-        memory_bandwidth=value(bandwidth, GIGA, "GB/s"),
-        disk=value("Disk Read Seq Speed", GIGA, "GB/s"),
+        memory_bandwidth=value(bandwidth, "GB/s"),
+        disk=value("Disk Read Seq Speed", "GB/s"),
     )
 
 
 def _reading(
-    rows: Mapping[str, Sequence[str]], label: str, rank: int, factor: float, unit: str, where: str
+    rows: Mapping[str, Sequence[str]], label: str, rank: int, unit: str, where: str
 ) -> Reading | None:
     """The value of a cell; None without the row and for 0."""
     if label not in rows:
@@ -99,4 +98,4 @@ def _reading(
         number = -1.0
     if not 0.0 <= number <= LARGEST:
         raise InputError(f"{where}: {label}, rank {rank}", quoted(text), f"a number from 0 to {LARGEST:g}")
-    return Reading(number * factor, f"{label} {text} {unit}") if number else None
+    return Reading(number * FACTORS[unit], f"{label} {text} {unit}") if number else None
