@@ -37,10 +37,9 @@ _MOST_LISTED = 10
 _TEXT, _INT, _REAL, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 TABLES: dict[str, pa.Schema] = {
-    name: pa.schema([pa.field(column, kind) for column, kind in columns], {VERSION_KEY: str(SCHEMA_VERSION)})
+    name: pa.schema([("run", _TEXT), *columns], {VERSION_KEY: str(SCHEMA_VERSION)})
     for name, columns in {
         "runs": [
-            ("run", _TEXT),
             ("scenario", _TEXT),
             ("policy", _TEXT),
             ("parameters", _TEXT),
@@ -55,7 +54,6 @@ TABLES: dict[str, pa.Schema] = {
             ("schema_version", _INT),
         ],
         "requests": [
-            ("run", _TEXT),
             ("request", _INT),
             ("arrival_s", _REAL),
             ("start_s", _REAL),
@@ -66,7 +64,6 @@ TABLES: dict[str, pa.Schema] = {
             ("generated", _INT),
         ],
         "tokens": [
-            ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("start_s", _REAL),
@@ -80,7 +77,6 @@ TABLES: dict[str, pa.Schema] = {
             ("fault_s", _REAL),
         ],
         "decisions": [
-            ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("time_s", _REAL),
@@ -93,7 +89,6 @@ TABLES: dict[str, pa.Schema] = {
             ("recomputes_caches", _BOOL),
         ],
         "migrations": [
-            ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("block", _TEXT),
@@ -107,7 +102,6 @@ TABLES: dict[str, pa.Schema] = {
             ("duration_s", _REAL),
         ],
         "faults": [
-            ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("time_s", _REAL),
@@ -116,7 +110,6 @@ TABLES: dict[str, pa.Schema] = {
             ("lost_cache", _BOOL),
         ],
         "devices": [
-            ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("device", _TEXT),
@@ -126,7 +119,6 @@ TABLES: dict[str, pa.Schema] = {
             ("busy_s", _REAL),
         ],
         "links": [
-            ("run", _TEXT),
             ("link", _TEXT),
             ("from_device", _TEXT),
             ("to_device", _TEXT),
@@ -135,21 +127,19 @@ TABLES: dict[str, pa.Schema] = {
             ("busy_s", _REAL),
         ],
         "placements": [
-            ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("block", _TEXT),
             ("device", _TEXT),
         ],
         "timings": [
-            ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("decision_wall_s", _REAL),
         ],
     }.items()
 }
-"""Name and schema of every table, in the order of writing."""
+"""Name and schema of every table, in the order of writing; the first column of each is `run`."""
 
 
 Part: TypeAlias = pa.Table | Callable[[Sequence[str]], pa.Table] | Path
