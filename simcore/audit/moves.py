@@ -52,7 +52,7 @@ class MoveLaws:
     def _row(self, row: Row) -> None:
         """The size of a move is that of its messages; its duration is theirs, or the longer loading time."""
         checks, block = self._checks, row["block"]
-        spans = self._sent[self._state.row(block)]
+        spans = self._sent[self._state.rows[block]]
         sent = sum(span.size_bytes for span in spans)
         sending_s = sum(span.arrived_s - span.sent_s for span in spans)
         checks.equal("bytes", f"size_bytes of the move of {block}", sent, row["size_bytes"])

@@ -82,7 +82,7 @@ class PlaceLaws:
             self._checks.that(record.new == due, "place", what, due, record.new)
 
     def _fault(self, row: Row) -> None:
-        state, device = self._state, self._state.device(row["device"])
+        state, device = self._state, self._state.devices[row["device"]]
         if state.placement is not None:
             due, lost_blocks = int(((state.placement == device) & ~state.lost).sum()), row["lost_blocks"]
             what = f"blocks lost with {row['device']!r}"

@@ -17,6 +17,8 @@ class ReferenceState:
     """The present devices and sizes of blocks, and the present step.
 
     Attributes:
+        rows: of the blocks in the block table, by name.
+        devices: index of each device, by name.
         placement: device of each block (of a lost block, its last one), shape (blocks,); None: no placement.
         lost: whether each block was lost with its device, shape (blocks,).
         cache_lost: whether caches were lost or dropped since the last step.
@@ -38,8 +40,8 @@ class ReferenceState:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._kind = scenario.block_table.kind
-        self._rows = {name: row for row, name in enumerate(scenario.block_table.names)}
-        self._devices = {name: i for i, name in enumerate(scenario.cluster.names)}
+        self.rows = {name: row for row, name in enumerate(scenario.block_table.names)}
+        self.devices = {name: i for i, name in enumerate(scenario.cluster.names)}
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
         self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
         self._unfinished = len(scenario.requests)
@@ -63,14 +65,6 @@ class ReferenceState:
         self.waited_s = dict.fromkeys(range(len(scenario.requests)), 0.0)
         self.done = False
 
-    def row(self, block: str) -> int:
-        """The row of a block in the block table."""
-        return self._rows[block]
-
-    def device(self, name: str) -> int:
-        """The index of a device."""
-        return self._devices[name]
-
     def recount(self) -> FloatArray:
         """Bytes that each device must hold now, shape (devices,), recounted if the state has changed."""
         if self._counted is None:
@@ -85,7 +79,7 @@ class ReferenceState:
 
     def _blocks_by_kind(self, *, moving: bool = True) -> FloatArray:
         """Number of blocks of each kind on each device, also of blocks that move to it, shape (devices, 5)."""
-        counts = np.zeros((len(self._devices), len(Kind)))
+        counts = np.zeros((len(self.devices), len(Kind)))
         if self.placement is not None:
             present = ~self.lost
             np.add.at(counts, (self.placement[present], self._kind[present]), 1.0)
@@ -162,7 +156,7 @@ class ReferenceState:
                 self._hold(after(self.batch), self.cost.memory_bytes, now_s)
                 self._step_done(now_s)
             case Row(table="faults"):
-                self._lose(self._devices[record["device"]], now_s)
+                self._lose(self.devices[record["device"]], now_s)
             case Row(table="tokens"):
                 self.generated[record["request"]] += 1
                 self.waited_s[record["request"]] = 0.0

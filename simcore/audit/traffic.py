@@ -141,18 +141,15 @@ class TrafficLaws:
     def settle(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
         """All spans of an event were reported: the accounts of the links with traffic must agree."""
         for key in self._touched:
-            self._compare(key, carried.get(key, Carried()))
+            self._same(key, carried.get(key, Carried()))
         self._touched.clear()
 
     def end(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
         """The accounts of all links must agree, including links without traffic."""
         for key in sorted(self._carried.keys() | carried.keys()):
-            self._compare(key, carried.get(key, Carried()))
+            self._same(key, carried.get(key, Carried()))
         used = sum(each.messages > 0 for each in self._carried.values())
         self._checks.that(self._written == used, "bytes", "rows of the table links", used, self._written)
-
-    def _compare(self, key: tuple[int, bool], actual: Carried) -> None:
-        self._same(key, actual.messages, actual.size_bytes, actual.busy_s)
 
     def _links(self, rows: Row) -> None:
         numbers = {link.name: number for number, link in enumerate(self._cluster.links)}
@@ -160,17 +157,17 @@ class TrafficLaws:
         for name, start, end, *carried in zip(*map(rows.__getitem__, columns), strict=True):
             self._written += 1
             number = numbers[name]
-            self._same((number, self._cluster.links[number].ends == (start, end)), *carried)
+            self._same((number, self._cluster.links[number].ends == (start, end)), Carried(*carried))
 
-    def _same(self, key: tuple[int, bool], number: int, size_bytes: float, busy_s: float) -> None:
+    def _same(self, key: tuple[int, bool], actual: Carried) -> None:
         link, expected = self._cluster.links[key[0]], self._carried[key]
         start, end = link.ends if key[1] else link.ends[::-1]
         where = f"link {link.name!r} from {start!r} to {end!r}"
-        checks = self._checks
+        checks, number = self._checks, actual.messages
         checks.that(number == expected.messages, "bytes", f"messages over {where}", expected.messages, number)
-        checks.equal("bytes", f"bytes over {where}", expected.size_bytes, size_bytes)
+        checks.equal("bytes", f"bytes over {where}", expected.size_bytes, actual.size_bytes)
         slack = tolerance_s(checks.now_s) * (1 + number)
-        checks.equal("bytes", f"busy seconds of {where}", expected.busy_s, busy_s, slack)
+        checks.equal("bytes", f"busy seconds of {where}", expected.busy_s, actual.busy_s, slack)
 
     def name(self, span: Message) -> str:
         """The name of a message in an error."""
