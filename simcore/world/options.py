@@ -121,9 +121,6 @@ class ForecastOptions:
         return {name: method for name in quantities if (method := getattr(self, name)) != "none"}
 
 
-NO_FORECAST = ForecastOptions()
-
-
 @dataclass(frozen=True, kw_only=True)
 class ControllerOptions:
     """When the policy is asked, and how its decisions are carried out.
@@ -158,7 +155,7 @@ class ControllerOptions:
     interval: int = 1
     horizon: Horizon = "limit"
     triggers: TriggerOptions = TriggerOptions()
-    forecast: ForecastOptions = NO_FORECAST
+    forecast: ForecastOptions = ForecastOptions()
     window_s: float = 1.0
     migration: Migration = "blocking"
     moves: Moves = "parallel"

@@ -14,7 +14,7 @@ from test_topology import DEVICES
 
 from headway.simcore import load_scenario
 from headway.simcore.files.importers.graphfile import read_graph
-from headway.simcore.files.importers.graphs import wiring
+from headway.simcore.files.importers.graphs import GraphOptions, wiring
 from headway.traces import InputError
 
 
@@ -138,7 +138,7 @@ def test_a_malformed_graph_is_refused_with_file_and_element(
     path = tmp_path / "lab.graph"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(InputError) as caught:
-        wiring("lab", read_graph(path), DEVICES, media=["air"])
+        wiring("lab", read_graph(path), GraphOptions(devices=DEVICES, media=["air"]))
     assert str(caught.value).startswith(str(path))
     for part in says:
         assert part in str(caught.value).removeprefix(str(path))

@@ -27,7 +27,7 @@ from headway.simcore import (
 )
 from headway.simcore.engine.network.network import network, sent
 from headway.simcore.files.importers.graphfile import read_graph
-from headway.simcore.files.importers.graphs import from_networkx, wiring
+from headway.simcore.files.importers.graphs import GraphOptions, from_networkx, wiring
 from headway.simcore.world import topology
 from headway.simcore.world.topology import Pair, Wire, Wiring
 from headway.traces import InputError, Trace
@@ -272,7 +272,7 @@ def test_a_graph_means_the_same_from_memory_and_from_files(
     (tmp_path / "lab.json").write_text(json.dumps(nx.node_link_data(graph, edges=edges)))
     for name in ("lab.graphml", "lab.json"):
         read = read_graph(tmp_path / name)
-        assert plain(wiring("lab", read, DEVICES, media=("air", "cable"))) == expected
+        assert plain(wiring("lab", read, GraphOptions(devices=DEVICES, media=("air", "cable")))) == expected
 
 
 def test_edges_without_attributes_get_those_of_the_wire() -> None:
@@ -317,7 +317,7 @@ def test_what_other_programs_put_into_graphml_is_passed_over(tmp_path: Path) -> 
           </g:graph>
         </g:graphml>"""
     )
-    wired = wiring("lab", read_graph(tmp_path / "lab.graphml"), ["d0", "d1"])
+    wired = wiring("lab", read_graph(tmp_path / "lab.graphml"), GraphOptions(devices=["d0", "d1"]))
     assert wired.relays == ("n1",)
     assert [(link.name, link.bandwidth.value(0.0)) for link in wired.links if link.bandwidth] == [
         ("lab:d0-n1", 1e6),

@@ -6,8 +6,8 @@ from typing import Any
 from headway.simcore.files import bounds, schema
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.builders.traces import Traces, is_individual
-from headway.simcore.files.importers import graphs
 from headway.simcore.files.importers.graphfile import read_graph
+from headway.simcore.files.importers.graphs import GraphOptions, wiring
 from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.rng import stream
 from headway.simcore.world import topology
@@ -51,10 +51,10 @@ class Topologies:
             InputError: a topology is invalid.
         """
         for name, section in self._context.file.topology.items():
-            wiring = self._wiring(name, section)
-            self._add_relays(("topology", name), wiring.relays)
-            self.links.extend(wiring.links)
-            self.media.extend(wiring.media)
+            network = self._wiring(name, section)
+            self._add_relays(("topology", name), network.relays)
+            self.links.extend(network.links)
+            self.media.extend(network.media)
 
     def check_rate(self, key: KeyPath, section: Any) -> None:
         """Refuse links that are on an unknown medium, or have neither a medium nor a bandwidth."""
@@ -110,11 +110,11 @@ class Topologies:
         self.check_room(key, sum(map(len, members)) + len(members))
         backbone = self._wire((*key, "backbone"), section.backbone, None)
         frame = Frame(section.frame.size, section.frame.overhead)
-        wiring = topology.cells(name, members, self._wire(key, section, None), backbone, frame)
-        for medium in wiring.media:
+        network = topology.cells(name, members, self._wire(key, section, None), backbone, frame)
+        for medium in network.media:
             if medium.name in self._media:
                 self._context.fail(key, f"a second medium called {quoted(medium.name)}", "distinct names")
-        return wiring
+        return network
 
     def _graph(self, name: str, section: schema.FileTopology) -> Wiring:
         key: KeyPath = ("topology", name)
@@ -125,9 +125,10 @@ class Topologies:
         self.check_room(key, len(graph.edges))
         if len(graph.nodes) > bounds.MOST_LINKS:
             self._context.fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")
-        wire, ignore = self._wire(key, section, section.medium), section.ignore
+        wire = self._wire(key, section, section.medium)
+        options = GraphOptions(devices=self.devices, media=self._media, wire=wire, ignore=section.ignore)
         with self._context.naming((*key, "file")):
-            return graphs.wiring(name, graph, self.devices, media=self._media, wire=wire, ignore=ignore)
+            return wiring(name, graph, options)
 
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
         has_bandwidth = "bandwidth" in section.model_fields_set

@@ -70,13 +70,20 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Options:
-    """The other arguments of `wiring`."""
+class GraphOptions:
+    """The cluster to which a graph is added.
+
+    Attributes:
+        devices: names of all devices.
+        media: names of all media.
+        wire: properties of edges without attributes.
+        ignore: attributes of nodes and edges to ignore.
+    """
 
     devices: Collection[str]
-    media: Collection[str]
-    wire: Wire
-    ignore: Collection[str]
+    media: Collection[str] = ()
+    wire: Wire = _NOTHING
+    ignore: Collection[str] = ()
 
 
 def from_networkx(
@@ -93,10 +100,10 @@ def from_networkx(
     Args:
         name: beginning of the names of the links.
         graph: undirected; its nodes are text or whole numbers. A multigraph may have parallel edges.
-        devices: see `wiring`, as for the other arguments.
-        media: see `wiring`.
-        wire: see `wiring`.
-        ignore: see `wiring`.
+        devices: names of all devices.
+        media: names of all media.
+        wire: properties of edges without attributes.
+        ignore: attributes of nodes and edges to ignore.
 
     Raises:
         InputError: a node, an edge or an attribute is invalid.
@@ -105,33 +112,19 @@ def from_networkx(
         raise InputError(name, "a directed graph", "an undirected one, such as graph.to_undirected()")
     nodes = tuple(Node(name, node, data) for node, data in graph.nodes(data=True))
     edges = tuple(Edge(name, (a, b), data) for a, b, data in graph.edges(data=True))
-    return wiring(name, Graph(nodes, edges), devices, media=media, wire=wire, ignore=ignore)
+    options = GraphOptions(devices=devices, media=media, wire=wire, ignore=ignore)
+    return wiring(name, Graph(nodes, edges), options)
 
 
-def wiring(
-    name: str,
-    graph: Graph,
-    devices: Collection[str],
-    *,
-    media: Collection[str] = (),
-    wire: Wire = _NOTHING,
-    ignore: Collection[str] = (),
-) -> Wiring:
+def wiring(name: str, graph: Graph, options: GraphOptions) -> Wiring:
     """The network of a graph: nodes that are not devices are relays, edges are links, in the order of the graph.
 
-    Args:
-        name: beginning of the names of the links.
-        graph: nodes and edges.
-        devices: names of all devices.
-        media: names of all media.
-        wire: properties of edges without attributes.
-        ignore: attributes of nodes and edges to ignore.
+    The names of the links begin with `name`.
 
     Raises:
         InputError: a node, an edge or an attribute is invalid; names it and its place.
     """
-    options = _Options(devices=devices, media=media, wire=wire, ignore=ignore)
-    nodes, device_names = _nodes(graph, options), set(devices)
+    nodes, device_names = _nodes(graph, options), set(options.devices)
     relays = tuple(node for node in nodes.values() if node not in device_names)
     links: dict[str, Link] = {}
     for edge in graph.edges:
@@ -143,7 +136,7 @@ def wiring(
     return Wiring(relays, tuple(links.values()))
 
 
-def _nodes(graph: Graph, options: _Options) -> dict[str, str]:
+def _nodes(graph: Graph, options: GraphOptions) -> dict[str, str]:
     """The node of the cluster for each node of the graph, by name."""
     nodes: dict[str, str] = {}
     members: set[str] = set()
@@ -158,7 +151,7 @@ def _nodes(graph: Graph, options: _Options) -> dict[str, str]:
     return nodes
 
 
-def _member(where: str, name: str, attributes: Mapping[str, object], options: _Options) -> str:
+def _member(where: str, name: str, attributes: Mapping[str, object], options: GraphOptions) -> str:
     if "device" not in attributes:
         return _fit(where, name)
     device = attributes["device"]
@@ -167,7 +160,7 @@ def _member(where: str, name: str, attributes: Mapping[str, object], options: _O
     return device
 
 
-def _link(name: str, edge: Edge, nodes: Mapping[str, str], options: _Options) -> Link:
+def _link(name: str, edge: Edge, nodes: Mapping[str, str], options: GraphOptions) -> Link:
     where = _place(edge)
     a, b = (_end(where, end, nodes) for end in edge.ends)
     if a == b:
@@ -180,7 +173,7 @@ def _link(name: str, edge: Edge, nodes: Mapping[str, str], options: _Options) ->
     return wire.link(f"{name}:{own}", (a, b))
 
 
-def _wire(where: str, attributes: Mapping[str, object], options: _Options) -> Wire:
+def _wire(where: str, attributes: Mapping[str, object], options: GraphOptions) -> Wire:
     """The properties of an edge, with those of `options.wire` for missing attributes."""
     si = {
         key: bounded(attributes[key], _QUANTITIES[key], f"{where}: {key}")
