@@ -144,13 +144,12 @@ class ForkJoin:
         sizes = [len(stage.rows) for stage in stages]
         self._rows = np.array([row for stage in stages for row in stage.rows], dtype=np.int64)
         self._stage_of_row = np.repeat(np.arange(len(stages)), sizes)
-        self._gathers = np.array([stage.gathers for stage in stages], dtype=np.int64)
-        self._kind = np.array([stage.kind for stage in stages], dtype=np.int64)
-        self._layer = np.array([stage.layer for stage in stages], dtype=np.int64)
+        columns = [(one.gathers, one.kind, one.layer, one.input, one.output) for one in stages]
+        self._gathers, self._kind, self._layer, self._input, self._output = np.array(
+            columns, np.int64
+        ).T.copy()
         self._kind_before = np.concatenate(([NONE], self._kind[:-1]))
         self._layer_before = np.concatenate(([NONE], self._layer[:-1]))
-        self._input = np.array([stage.input for stage in stages], dtype=np.int64)
-        self._output = np.array([stage.output for stage in stages], dtype=np.int64)
         self._per_block = np.isin(self._output, list(PER_BLOCK))
         self._result = chain.result
 
