@@ -20,12 +20,7 @@ from headway.simcore.world.memory import disk_seconds, swapped_share
 
 def horizon_delay(observation: Observation, devices: IntArray) -> float:
     """Predicted D_T [s]: inference delay of all tokens of the horizon under the placement `devices`, shape (B,)."""
-    total_s = 0.0
-    for step, times in zip(observation.steps, observation.step_times, strict=True):
-        graph = observation.step_graphs.of(devices, observation.source, step.pieces)
-        seconds = np.add(*_node_seconds(observation, devices, graph, step.cost, times))
-        total_s += step.count * makespan(graph, seconds)
-    return total_s
+    return _delay(observation, devices, sharing=False)
 
 
 def shared_delay(observation: Observation, devices: IntArray) -> float:
@@ -34,16 +29,22 @@ def shared_delay(observation: Observation, devices: IntArray) -> float:
     The event engine takes exactly as long in a world that does not change, if devices have the discipline `fifo`, the
     transport is `ideal` and no blocks move meanwhile. It takes longer to compute than `horizon_delay`.
     """
-    if not observation.sharing:
-        return horizon_delay(observation, devices)
+    return _delay(observation, devices, sharing=observation.sharing)
+
+
+def _delay(observation: Observation, devices: IntArray, *, sharing: bool) -> float:
     total_s = 0.0
     for step, times in zip(observation.steps, observation.step_times, strict=True):
         graph = observation.step_graphs.of(devices, observation.source, step.pieces)
         fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
-        if not np.isfinite(fixed_s + flow_s).all():
+        alone_s = fixed_s + flow_s
+        if not sharing:
+            step_s = makespan(graph, alone_s)
+        elif np.isfinite(alone_s).all():
+            size_bytes, crossings = graph.message_bytes(step.cost), observation.crossings
+            step_s = shared_makespan(graph, fixed_s, size_bytes, crossings, observation.devices)
+        else:
             return np.inf
-        size_bytes, crossings = graph.message_bytes(step.cost), observation.crossings
-        step_s = shared_makespan(graph, fixed_s, size_bytes, crossings, observation.devices)
         total_s += step.count * step_s
     return total_s
 
