@@ -281,11 +281,7 @@ def _call_all(hooks: Iterable[Callable[..., None]], *arguments: object) -> None:
 
 
 class Spans(Instrument):
-    """Turns all calls into spans.
-
-    Args:
-        emit: called with each span.
-    """
+    """Turns all calls into spans, and calls `emit` with each."""
 
     def __init__(self, emit: Callable[[Span], None]) -> None:
         self._emit = emit

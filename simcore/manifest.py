@@ -106,12 +106,8 @@ def read_manifest(folder: Path) -> Manifest:
 def check_folder(folder: Path, expected: str) -> None:
     """Refuse a folder with a damaged file. A folder without a manifest is not checked.
 
-    Args:
-        folder: with tables.
-        expected: what the error message says is expected.
-
     Raises:
-        InputError: a file is damaged; names the first one and its damage.
+        InputError: a file is damaged; names the first one and its damage, and what is `expected`.
     """
     try:
         manifest = read_manifest(folder)

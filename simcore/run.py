@@ -49,11 +49,7 @@ class Run:
         self.tokens = 0
 
     def go(self, auditor: Auditor | None) -> tuple[Status, str]:
-        """Serve all requests and return the final status with its detail.
-
-        Args:
-            auditor: inspects the engine after every event; None for a run without audit.
-        """
+        """Serve all requests and return the final status with its detail; an auditor checks every event."""
         env, serving = self._run.env, self._serve_all()
         if auditor is not None:
             auditor.watch(env, self._run.deployment, self._mover, self._run.network)

@@ -55,12 +55,9 @@ class ReferenceCopies:
         return self._reserved.get((block, device), bool(self.held[block, device]))
 
     def fit(self, held_bytes: FloatArray, now_s: float, *, reserve: bool) -> None:
-        """Drop copies that do not fit beside the bytes that each device holds, shape (devices,).
+        """Drop copies that do not fit beside the other bytes that each device holds, shape (devices,).
 
-        Args:
-            held_bytes: without copies.
-            now_s: the time.
-            reserve: whether a `live` migration that has started is part of them.
+        `reserve`: whether a `live` migration that has started is part of these bytes.
         """
         if reserve:
             self._reserve()

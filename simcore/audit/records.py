@@ -34,13 +34,7 @@ Record: TypeAlias = Span | Row
 
 
 class ReportingRecorder(Recorder):
-    """A recorder that also passes every row to a function.
-
-    Args:
-        run: name of the run.
-        report: called with each row after it was written.
-        out: as for `Recorder`.
-    """
+    """A recorder that also calls `report` with every row after it was written."""
 
     def __init__(
         self, run: str, report: Callable[[Row], None], out: str | os.PathLike[str] | None = None

@@ -140,14 +140,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def read_value(text: str, where: str) -> Any:
-    """Read one YAML value.
-
-    Args:
-        text: YAML.
-        where: its place, for messages.
+    """Read one YAML value; `where` is its place, for messages.
 
     Raises:
-        InputError: it is not plain YAML.
+        InputError: the text is not plain YAML.
     """
     try:
         return _values(where, text, _nodes(where, text)[0])

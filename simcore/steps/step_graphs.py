@@ -44,12 +44,7 @@ class Pattern(Protocol):
 
 
 class StepGraphs:
-    """The graphs of the steps of one model under one pattern, one for each placement.
-
-    Args:
-        pattern: of execution.
-        blocks: of the model.
-    """
+    """The graphs of the steps of one model under one pattern, one for each placement."""
 
     def __init__(self, pattern: Pattern, blocks: BlockTable) -> None:
         self.pattern = pattern

@@ -123,11 +123,7 @@ def transfer_makespan(
 ) -> float:
     """Time until all messages have arrived [s] in the order of `transfer_order`.
 
-    Args:
-        crossings: of the network.
-        routes: the route of each message, shape (n,).
-        seconds: which each message takes, shape (n,).
-        disks: the device whose disk each message uses, shape (n,); None: no disks are used.
+    Each message takes `seconds`, shape (n,); the other arguments are those of `transfer_order`.
     """
     duration_s, latest_s = seconds.tolist(), 0.0
     free_s: defaultdict[int, float] = defaultdict(float)

@@ -126,11 +126,7 @@ class Names(Generic[AnEntry]):
         self.entries: Mapping[str, AnEntry] = entries
 
     def find(self, name: str, where: str = "") -> AnEntry:
-        """The entry of a name.
-
-        Args:
-            name: in the library.
-            where: the place of the name, for the message.
+        """The entry of a name; `where` is the place of the name, for the message.
 
         Raises:
             InputError: there is no such entry; the message has the most similar name.
@@ -158,13 +154,7 @@ class Names(Generic[AnEntry]):
 
 @dataclass(frozen=True)
 class Library:
-    """All known devices, links and engine profiles.
-
-    Attributes:
-        devices: by name.
-        links: by name.
-        profiles: by name.
-    """
+    """All known devices, links and engine profiles by name."""
 
     devices: Names[DeviceEntry]
     links: Names[LinkEntry]

@@ -137,10 +137,9 @@ class ModelSpec:
         return float(self._ffn_weights(0 if self.experts is None else self.experts.active) / self.layers)
 
     def ffn_read_weights(self, tokens: Any) -> Any:
-        """The expected number of `ffn_weights` that a step of so many tokens reads from memory.
+        """The expected number of `ffn_weights` that a step reads from memory.
 
-        Args:
-            tokens: positions that the step processes: a number, or an array of any shape.
+        `tokens` are the positions that the step processes: a number, or an array of any shape.
         """
         routed = 0.0 * tokens if self.experts is None else self.experts.distinct(tokens)
         return self._ffn_weights(routed) / self.layers

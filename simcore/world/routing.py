@@ -39,15 +39,7 @@ def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
 
 
 class Routing:
-    """Resources and routes of a cluster.
-
-    Args:
-        devices: of the cluster.
-        links: between its nodes.
-        media: that links share.
-        pinned: routes that messages take in place of the latency-shortest ones.
-        graph: of its nodes and links, see `node_graph`.
-    """
+    """Resources and routes of a cluster; arguments as in `Cluster`, and its `node_graph`."""
 
     def __init__(
         self,

@@ -20,12 +20,7 @@ _ENOUGH = bounds.MOST_LINKS + 1
 
 
 def cluster_of(context: Context, traces: Traces, groups: Mapping[str, Sequence[Device]]) -> Cluster:
-    """Build the cluster, with faults.
-
-    Args:
-        context: the file and the seed.
-        traces: of the same context.
-        groups: all devices by the name of their section.
+    """Build the cluster, with faults; `groups` has all devices by the name of their section.
 
     Raises:
         InputError: a name is unknown, there are too many links, or they do not connect all devices.

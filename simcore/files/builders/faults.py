@@ -28,13 +28,7 @@ _Node = TypeVar("_Node", Device, Link)
 def with_faults(
     context: Context, traces: Traces, cluster: Cluster, groups: Mapping[str, Sequence[Device]]
 ) -> Cluster:
-    """Add the faults of a scenario to its cluster.
-
-    Args:
-        context: the file and the seed.
-        traces: of the same context.
-        cluster: without faults.
-        groups: all devices by the name of their section.
+    """Add the faults of a scenario to its cluster; `groups` has all devices by the name of their section.
 
     Raises:
         InputError: a fault is invalid.

@@ -95,12 +95,7 @@ def pattern_of(context: Context) -> Pattern | None:
 
 
 def cost_of(context: Context, model: ModelSpec, devices: int) -> CostModel:
-    """The cost model.
-
-    Args:
-        context: the file.
-        model: the decoder.
-        devices: their number, which is that of the shards if an engine profile cuts every layer.
+    """The cost model; the number of devices is that of the shards if an engine profile cuts every layer.
 
     Raises:
         InputError: there are more shards than columns, or too many blocks, or the execution pattern needs another

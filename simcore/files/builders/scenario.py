@@ -41,9 +41,9 @@ def scenario_of(context: Context) -> Scenario:
     model = model_of(context)
     traces = Traces(context)
     groups = device_groups(context, traces)
-    cost = cost_of(context, model, sum(map(len, groups.values())))
-    requests = requests_of(context)
     count = sum(map(len, groups.values()))
+    cost = cost_of(context, model, count)
+    requests = requests_of(context)
     _check_pairs(context, "model", model.layers * (model.kv_heads + 1 + cost.ffn_shards), "blocks", count)
     _check_pairs(context, "workload", sum(request.output for request in requests), "tokens", count)
     scenario = Scenario(
