@@ -52,11 +52,8 @@ def library_of(document: Document) -> Library:
     name = document.values.get("library")
     if not isinstance(name, str):  # A value of another type is refused when the document is validated.
         return shipped_library()
-    try:
+    with document.naming(("library",)):
         return overlaid(shipped_library(), Path(document.path).parent / name)
-    except InputError as error:
-        where = f"{document.where(('library',))}: {error.where}"
-        raise InputError(where, error.got, error.expected) from error
 
 
 def _sections(document: Document) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:

@@ -70,6 +70,18 @@ class Document:
         place = self.places.get(nearest) or f"{self.path}:{self.lines[nearest]}"
         return f"{place}: {key_text(key)}" if key else place
 
+    @contextmanager
+    def naming(self, key: KeyPath) -> Iterator[None]:
+        """Add to an error in another file the key that names the file.
+
+        Raises:
+            InputError: the code inside raised one; its place follows that of the key.
+        """
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{self.where(key)}: {error.where}", error.got, error.expected) from error
+
     def _nearest(self, key: KeyPath) -> KeyPath:
         while not self.knows(key):
             key = key[:-1]

@@ -80,15 +80,3 @@ class Context:
             raise InputError(self.where(key), error.got, error.expected) from error
         except ValueError as error:
             raise InputError(self.where(key), str(error), expected) from error
-
-    @contextmanager
-    def naming(self, key: KeyPath) -> Iterator[None]:
-        """Add to an error in another file the key that names the file.
-
-        Raises:
-            InputError: the code inside raised one; its place follows that of the key.
-        """
-        try:
-            yield
-        except InputError as error:
-            raise InputError(f"{self.where(key)}: {error.where}", error.got, error.expected) from error

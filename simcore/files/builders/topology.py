@@ -14,7 +14,9 @@ from headway.simcore.world import topology
 from headway.simcore.world.airtime import Frame
 from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.topology import Pair, Wire, Wiring
+from headway.traces import Trace
 from headway.traces.errors import one_of, quoted
+from headway.traces.units import Quantity
 
 _SHAPES: Mapping[str, Callable[[Sequence[str]], list[Pair]]] = {
     "mesh": topology.mesh,
@@ -120,29 +122,24 @@ class Topologies:
         key: KeyPath = ("topology", name)
         self._check_medium(key, section.medium)
         path = self._context.path((*key, "file"), section.file)
-        with self._context.naming((*key, "file")):
+        with self._context.document.naming((*key, "file")):
             graph = read_graph(path)
         self.check_room(key, len(graph.edges))
         if len(graph.nodes) > bounds.MOST_LINKS:
             self._context.fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")
         wire = self._wire(key, section, section.medium)
         options = GraphOptions(devices=self.devices, media=self._media, wire=wire, ignore=section.ignore)
-        with self._context.naming((*key, "file")):
+        with self._context.document.naming((*key, "file")):
             return wiring(name, graph, options)
 
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
-        has_bandwidth = "bandwidth" in section.model_fields_set
-        latency: KeyPath = (*key, "latency")
-        varies = is_individual(section.latency)
+        def trace(name: str, quantity: Quantity) -> Callable[[str], Trace]:
+            return lambda owner: self._traces.trace(owner, (*key, name), getattr(section, name), quantity)
+
+        latency_s = trace("latency", "time")
         return Wire(
-            bandwidth=(
-                lambda owner: self._traces.trace(owner, (*key, "bandwidth"), section.bandwidth, "rate")
-            )
-            if has_bandwidth
-            else None,
-            latency_s=(lambda owner: self._traces.trace(owner, latency, section.latency, "time"))
-            if varies
-            else self._traces.trace("", latency, section.latency, "time"),
+            bandwidth=trace("bandwidth", "rate") if "bandwidth" in section.model_fields_set else None,
+            latency_s=latency_s if is_individual(section.latency) else latency_s(""),
             overhead_s=section.overhead,
             medium=medium,
         )

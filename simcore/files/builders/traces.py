@@ -87,7 +87,7 @@ class Traces:
 
     def _of_file(self, key: KeyPath, section: schema.FileTrace, quantity: Quantity) -> Trace:
         path = self._context.path((*key, "file"), section.file)
-        with self._context.naming((*key, "file")):
+        with self._context.document.naming((*key, "file")):
             return self._read(
                 path,
                 quantity,

@@ -25,7 +25,7 @@ def requests_of(context: Context) -> tuple[Request, ...]:
     workload = context.file.workload
     if isinstance(workload, schema.FileWorkload):
         path = context.path(("workload", "file"), workload.file)
-        with context.naming(("workload", "file")):
+        with context.document.naming(("workload", "file")):
             return tuple(logged_requests(workload, path))
     if isinstance(workload, schema.PoissonWorkload):
         return tuple(poisson_requests(workload, context.seed))
