@@ -212,12 +212,10 @@ def _link(link: Link) -> dict[str, Any]:
 
 
 def _faults(cluster: Cluster) -> Iterator[dict[str, Any]]:
-    for device in cluster.devices:
-        if not _is_constant(device.up, 1.0):
-            yield {"device": device.name, "online": _steps(device.up, "")}
-    for link in cluster.links:
-        if not _is_constant(link.up, 1.0):
-            yield {"link": link.name, "online": _steps(link.up, "")}
+    for kind, parts in (("device", cluster.devices), ("link", cluster.links)):
+        for part in parts:
+            if not _is_constant(part.up, 1.0):
+                yield {kind: part.name, "online": _steps(part.up, "")}
 
 
 def _controller(options: ControllerOptions) -> dict[str, Any]:

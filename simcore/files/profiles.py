@@ -12,7 +12,6 @@ from headway.simcore.files.section import Section
 from headway.simcore.library import library_values
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
-from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.cost import Payload
 from headway.simcore.world.decode_cost import WireFormat
 from headway.simcore.world.profile import Profile, Quality
@@ -68,41 +67,35 @@ def profiles() -> Mapping[str, Profile]:
 
 def changed_profile(profile: Profile, changes: ProfileChanges) -> Profile:
     """A profile with other costs."""
-    values = {_FIELDS.get(key, key): getattr(changes, key) for key in ProfileChanges.model_fields}
+    values = {key: getattr(changes, key) for key in ProfileChanges.model_fields}
+    values["sync_s"] = values.pop("sync")
     return profile.with_costs({name: value for name, value in values.items() if value is not None})
 
 
 def profile_values(profiles: Iterable[Profile]) -> dict[str, Any]:
     """The costs of profiles as `ProfileChanges` reads them."""
-    return {one.name: _costs(one) for one in profiles}
-
-
-_FIELDS = {"sync": "sync_s"}
-
-
-def _costs(one: Profile) -> dict[str, Any]:
-    values = {key: one.cost(_FIELDS.get(key, key)) for key in ProfileChanges.model_fields}
-    return values | {"sync": f"{one.sync_s!r} s"}
+    keys = ProfileChanges.model_fields
+    return {
+        one.name: {key: f"{one.sync_s!r} s" if key == "sync" else one.cost(key) for key in keys}
+        for one in profiles
+    }
 
 
 def _profile(name: str, section: _ProfileSection) -> Profile:
+    pattern = section.execution
     profile = Profile(
         name=name,
         title=section.title,
         source=section.source,
         quality=section.quality,
         costs=section.costs,
-        execution=_pattern(section.execution),
+        execution=PATTERNS.find(pattern) if isinstance(pattern, str) else pipeline_of(pattern.pipeline),
         batches=section.batches,
         wire=WireFormat(**dict(section.wire)),
         bytes_per_kv=section.bytes_per_kv,
         efficiency_on=section.efficiency_on,
     )
     return changed_profile(profile, section)
-
-
-def _pattern(execution: str | _Execution) -> Pattern:
-    return PATTERNS.find(execution) if isinstance(execution, str) else pipeline_of(execution.pipeline)
 
 
 def pipeline_of(section: PipelineSection) -> Pipeline:
