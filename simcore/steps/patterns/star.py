@@ -8,8 +8,9 @@ Under `star-4` the root computes the attention of all heads. The memory of their
 of the heads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from headway.simcore.arrays import IntArray
@@ -44,8 +45,8 @@ class Star:
 
     def graphs(self, blocks: BlockTable) -> Callable[[IntArray, int], StepGraph]:
         """See `Pattern.graphs`."""
-        attend = _attend_at_root if self.round_trips == 4 else _attend_by_head
-        feed_forward = _sum_rows if self.round_trips == 2 else _gather_inner
+        attend = _attend_at_root if self.round_trips == 4 else partial(_add_sums, kind=Kind.HEAD)
+        feed_forward = partial(_add_sums, kind=Kind.FFN) if self.round_trips == 2 else _gather_inner
 
         def build(placement: IntArray, source: int) -> StepGraph:
             step = TensorStep(blocks, placement, source)
@@ -74,18 +75,10 @@ def _attend_at_root(step: TensorStep) -> None:
     step.exchange((device, step.root, Payload.HIDDEN, share.of_heads) for device, share in parts.items())
 
 
-def _attend_by_head(step: TensorStep) -> None:
-    """Workers attend with their heads and send partial sums, which the root adds."""
-    _add_sums(step, Kind.HEAD, {device: share.heads for device, share in step.shares().items()})
-
-
-def _sum_rows(step: TensorStep) -> None:
-    """Workers compute their shards and send partial sums, which the root adds."""
-    _add_sums(step, Kind.FFN, {device: share.shards for device, share in step.shares().items()})
-
-
-def _add_sums(step: TensorStep, kind: Kind, blocks: Mapping[int, int]) -> None:
-    """The root broadcasts the hidden states; each device with blocks sends the partial sum of their outputs."""
+def _add_sums(step: TensorStep, kind: Kind) -> None:
+    """Workers compute their heads or their shards and send partial sums, which the root adds."""
+    parts = step.shares().items()
+    blocks = {device: share.heads if kind == Kind.HEAD else share.shards for device, share in parts}
     step.broadcast(Payload.HIDDEN)
     for device, count in blocks.items():
         step.work(device, kind, count)
