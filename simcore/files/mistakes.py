@@ -21,8 +21,10 @@ _ACCEPTED = {
     "model_type": "keys with values",
     "string_pattern_mismatch": "letters, digits and ._- (at most 64, the first a letter or a digit)",
     "string_too_short": "a text that is not empty",
+    "too_short": "a list or mapping of at least {min_length}",
+    "too_long": "a list or mapping of at most {max_length}",
 }
-"""Texts for the error types of pydantic."""
+"""Texts for the error types of pydantic, with values from the context of the error in braces."""
 
 _MOST_LINES = 10
 """Maximum number of errors in one message."""
@@ -68,20 +70,14 @@ def validated(document: Document, file: type[_File]) -> _File:
 
 def _mistake(document: Document, key: KeyPath, details: ErrorDetails) -> InputError:
     """The `InputError` for an error of pydantic."""
-    context = details.get("ctx", {})
-    if details["type"] == "missing":
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "missing":
         return InputError(document.where(key[:-1]), f"no key {quoted(key[-1])}", f"the key {key[-1]} here")
-    if details["type"] == "headway":
+    if kind == "headway":
         return InputError(document.where(key), context["got"], context["expected"])
-    if details["type"] in ("too_short", "too_long"):
-        bound = "at least {min_length}" if details["type"] == "too_short" else "at most {max_length}"
-        return InputError(
-            document.where(key),
-            _yaml_text(details["input"]),
-            f"a list or mapping of {bound.format(**context)}",
-        )
-    expected = _ACCEPTED.get(details["type"])
-    if expected is None:
+    if kind in _ACCEPTED:
+        expected = _ACCEPTED[kind].format(**context)
+    else:
         message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
         expected = message[0].lower() + message[1:]
     return InputError(document.where(key), _yaml_text(details["input"]), expected)
