@@ -65,11 +65,7 @@ class Context:
 
     @contextmanager
     def located(self, key: KeyPath, expected: str = "") -> Iterator[None]:
-        """Convert errors of the code inside to errors in the scenario file.
-
-        Args:
-            key: place of the error.
-            expected: accepted values, for errors without them.
+        """Convert errors of the code inside to errors at a key; `expected` is for those without accepted values.
 
         Raises:
             InputError: the code inside raised a `ValueError`.
