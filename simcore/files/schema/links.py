@@ -1,6 +1,6 @@
 """Links, media and routes in a scenario file, and the way in which messages share them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -38,6 +38,12 @@ class FrameSection(Section):
     )
 
 
+LibraryLink: TypeAlias = Annotated[
+    str | None,
+    Field(description="name of a link of the [library](devices.md), which gives the missing keys"),
+]
+
+
 class MediumSection(Section):
     """A half-duplex medium, such as a Wi-Fi cell: its links share one bandwidth in both directions."""
 
@@ -57,9 +63,7 @@ class LinkSection(Section):
     connect: Annotated[Literal["all"] | list[list[str]], BeforeValidator(_connect)] = Field(
         description='"all" for all pairs of devices, or a list of pairs; a device with a count means all its devices'
     )
-    link: str | None = Field(
-        None, description="name of a link of the [library](devices.md), which gives the missing keys"
-    )
+    link: LibraryLink = None
     bandwidth: RateTrace = Field(
         None, description="rate in each direction; optional with a `medium` or a `link`"
     )

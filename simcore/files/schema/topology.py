@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from headway.simcore.files.bounds import MOST_DEVICES
-from headway.simcore.files.schema.links import FrameSection
+from headway.simcore.files.schema.links import FrameSection, LibraryLink
 from headway.simcore.files.schema.traces import RateTrace, TimeTrace
 from headway.simcore.files.schema.values import Name, Seconds
 from headway.simcore.files.section import Section, mistake
@@ -21,9 +21,7 @@ class _Topology(Section):
         min_length=1,
         description="names of devices, of sections with a count, and of relays; all devices by default",
     )
-    link: str | None = Field(
-        None, description="name of a link of the [library](devices.md), which gives the missing keys"
-    )
+    link: LibraryLink = None
     bandwidth: RateTrace = Field(
         None, description="rate in each direction; optional with a `medium` or a `link`"
     )
@@ -62,9 +60,7 @@ class GeometricTopology(_Topology):
 class BackboneSection(Section):
     """The links between the access points and the switch."""
 
-    link: str | None = Field(
-        None, description="name of a link of the [library](devices.md), which gives the missing keys"
-    )
+    link: LibraryLink = None
     bandwidth: RateTrace = Field(description="rate in each direction; optional with a `link`")
     latency: TimeTrace = Field(
         "0 s", validate_default=True, description="one-way latency; the value at the time of sending counts"
@@ -79,9 +75,7 @@ class CellsTopology(Section):
     cells: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)] = Field(
         description="for each cell, a list of names as in `members` above"
     )
-    link: str | None = Field(
-        None, description="name of a link of the [library](devices.md), which gives the missing keys"
-    )
+    link: LibraryLink = None
     bandwidth: RateTrace = Field(description="rate of the medium of each cell; optional with a `link`")
     frame: FrameSection = FrameSection()
     latency: TimeTrace = Field("0 s", validate_default=True, description="one-way latency of links in a cell")
