@@ -73,11 +73,9 @@ class Routing:
                 for forward in (True, False):
                     resources["link", link.name, forward] = Resource(f"link {link.name!r}", link.bandwidth)
         for device in self._devices:
-            if device.nic_up is not None:
-                resources["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
-            if device.nic_down is not None:
-                name = f"nic_down of {device.name!r}"
-                resources["nic", device.name, False] = Resource(name, device.nic_down)
+            for name, rate, sends in (("nic_up", device.nic_up, True), ("nic_down", device.nic_down, False)):
+                if rate is not None:
+                    resources["nic", device.name, sends] = Resource(f"{name} of {device.name!r}", rate)
         for medium in self._media:
             resources["medium", medium.name, True] = _medium_resource(medium)
         for noun, parts in (("device", self._devices), ("link", self._links)):
