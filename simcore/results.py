@@ -217,14 +217,13 @@ class Result:
             return
         memory = [schema.empty_table()]
         for part in self._parts[name]:
-            if isinstance(part, pa.Table):
-                memory.append(_decoded(part.select(schema.names), schema))
-            elif callable(part):
-                memory.append(_decoded(part(schema.names), schema))
-            else:
+            if isinstance(part, Path):
                 yield pa.concat_tables(memory)
                 memory = [schema.empty_table()]
                 yield from row_groups(part, schema.names)
+            else:
+                rows = part(schema.names) if callable(part) else part.select(schema.names)
+                memory.append(_decoded(rows, schema))
         yield pa.concat_tables(memory)
 
     def __getstate__(self) -> dict[str, object]:
