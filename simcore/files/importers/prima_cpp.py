@@ -12,6 +12,7 @@ products F16xF32, Q8_0xF32, Q4_KxF32 and F32xF32. All devices reach each other; 
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from headway.simcore.files.bounds import LARGEST
 from headway.simcore.files.importers.cluster import (
@@ -67,9 +68,7 @@ def _label(text: str) -> str:
 
 
 def _node(name: str, rows: Mapping[str, Sequence[str]], rank: int, where: str) -> Node:
-    def value(label: str, unit: str) -> Reading | None:
-        return _reading(rows, label, rank, unit, where)
-
+    value = partial(_reading, rows, rank, where)
     cuda, metal = (value(f"GPU {kind}", "") for kind in ("CUDA", "Metal"))
     unit = "CUDA" if cuda else "Metal" if metal else "CPU"
     bandwidth = "CPU RAM Read BW" if unit == "CPU" else f"{unit} VRAM Read BW"
@@ -86,7 +85,7 @@ def _node(name: str, rows: Mapping[str, Sequence[str]], rank: int, where: str) -
 
 
 def _reading(
-    rows: Mapping[str, Sequence[str]], label: str, rank: int, unit: str, where: str
+    rows: Mapping[str, Sequence[str]], rank: int, where: str, label: str, unit: str
 ) -> Reading | None:
     """The value of a cell; None without the row and for 0."""
     if label not in rows:
