@@ -71,14 +71,7 @@ class Graph:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphOptions:
-    """The cluster to which a graph is added.
-
-    Attributes:
-        devices: names of all devices.
-        media: names of all media.
-        wire: properties of edges without attributes.
-        ignore: attributes of nodes and edges to ignore.
-    """
+    """The cluster to which a graph is added, and how its attributes are read; see `from_networkx`."""
 
     devices: Collection[str]
     media: Collection[str] = ()
