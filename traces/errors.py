@@ -92,13 +92,17 @@ def some_of(names: Sequence[str], most: int = 5) -> str:
 def one_of(value: str, names: Iterable[str]) -> str:
     """The accepted names as the text of a message, with the nearest one as a hint."""
     known = list(names)
-    near = nearest(value, known)
-    hint = f" (did you mean {near!r}?)" if near else ""
     more = ", ..." if len(known) > _MOST_NAMES else ""
-    return f"one of {', '.join(known[:_MOST_NAMES])}{more}{hint}"
+    return f"one of {', '.join(known[:_MOST_NAMES])}{more}{did_you_mean(value, known)}"
 
 
-def nearest(value: str, names: Iterable[str]) -> str:
-    """The known name that is most similar to `value`; empty if none is similar."""
-    near = difflib.get_close_matches(value[:_LONGEST_SHOWN], islice(names, _MOST_COMPARED), 1)
+def did_you_mean(value: str, names: Iterable[str], similarity: float = 0.6) -> str:
+    """The end of a message with the nearest name; empty if there is none."""
+    near = nearest(value, names, similarity)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+def nearest(value: str, names: Iterable[str], similarity: float = 0.6) -> str:
+    """The known name that is most similar to `value`; empty if none is similar enough."""
+    near = difflib.get_close_matches(value[:_LONGEST_SHOWN], islice(names, _MOST_COMPARED), 1, similarity)
     return near[0] if near else ""

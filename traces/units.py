@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from headway.traces.errors import InputError, nearest, quoted
+from headway.traces.errors import InputError, did_you_mean, quoted
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
 Quantity = Literal["time", "size", "rate", "compute", "fraction", "frequency"]
@@ -110,8 +110,7 @@ def _hint(unit: str, quantity: Quantity) -> str:
         if quantity == "size":
             return f"; for bytes write {prefix}B"
         return f"; for bits write {prefix}bit/s, for bytes {prefix}B/s"
-    near = "" if "b" in unit.lower() else nearest(unit, UNITS[quantity])
-    return f" (did you mean {near!r}?)" if near else ""
+    return "" if "b" in unit.lower() else did_you_mean(unit, UNITS[quantity])
 
 
 def convert(number: Number, unit_factor: float) -> Number:

@@ -1,8 +1,9 @@
 """Suggestions for the names of misspelt files."""
 
-import difflib
 import os
 from pathlib import Path
+
+from headway.traces.errors import did_you_mean
 
 _MOST_FILES = 1000
 """Names in a folder that are compared."""
@@ -16,5 +17,4 @@ def hint(path: str | os.PathLike[str]) -> str:
     except (OSError, ValueError):  # no such folder, or a path with a null character
         return ""
     # Most names have the same suffix, so the cutoff is higher than for keys and units.
-    near = difflib.get_close_matches(Path(path).name, names, 1, cutoff=0.75)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return did_you_mean(Path(path).name, names, 0.75)

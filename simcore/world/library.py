@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from headway.simcore.world.profile import Profile
-from headway.traces.errors import InputError, nearest, quoted
+from headway.traces.errors import InputError, did_you_mean, quoted
 
 Quality: TypeAlias = Literal["measured", "derived", "specified", "guessed"]
 """How far a value can be trusted: a measurement of this quantity on this device; computed from measurements of the
@@ -133,8 +133,7 @@ class Names(Generic[AnEntry]):
         """
         if name not in self.entries:
             option = " --links" if self._noun == "link" else ""
-            near = nearest(name, self.entries)
-            hint = f" (did you mean {near!r}?)" if near else ""
+            hint = did_you_mean(name, self.entries)
             expected = f"a {self._noun} of `headway devices list{option}`{hint}"
             raise InputError(where or self._noun, quoted(name), expected)
         return self.entries[name]

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from headway.simcore.library import library_values
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.shape import from_shape
-from headway.traces.errors import InputError, nearest, quoted
+from headway.traces.errors import InputError, did_you_mean, quoted
 
 Quality: TypeAlias = Literal["published", "derived", "guessed"]
 """How well the shape of a preset is known; `simcore/library/models.yaml` explains the words."""
@@ -56,9 +56,8 @@ def preset_entry(name: str) -> Preset:
     entries = _entries()
     if name in entries:
         return entries[name]
-    near = nearest(name, entries)
-    hint = f" (did you mean {near}?)" if near else ""
-    raise InputError("model preset", quoted(name), f"one of {', '.join(entries)}{hint}")
+    expected = f"one of {', '.join(entries)}{did_you_mean(name, entries)}"
+    raise InputError("model preset", quoted(name), expected)
 
 
 def model_named(text: str) -> str | None:

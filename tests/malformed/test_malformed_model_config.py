@@ -130,7 +130,7 @@ MISTAKES: list[tuple[Config, str, object, str]] = [
     (QWEN_3_NEXT, "linear_num_value_heads", True, ""),
     (LLAMA_2_7B, "quantization_config", {"bits": 4, "quant_method": "gptq"}, "bytes_per_weight"),
     (LLAMA_2_7B, "model_type", "lama", "gpt2"),
-    (LLAMA_2_7B, "model_type", "lama", "did you mean llama?"),
+    (LLAMA_2_7B, "model_type", "lama", "did you mean 'llama'?"),
     (LLAMA_2_7B, "model_type", 7, "llama"),
 ]
 """A config, a key, its value, and a part of the message in lower case."""

@@ -256,7 +256,7 @@ TRACES = [
 ]  # fmt: skip
 
 MODELS = [
-    Case("unknown preset", changed(SHAPE, "preset: lama-2-7b"), (":3", "model.preset", "'lama-2-7b'", "llama-2-7b?")),
+    Case("unknown preset", changed(SHAPE, "preset: lama-2-7b"), (":3", "model.preset", "'lama-2-7b'", "'llama-2-7b'?")),
     Case("model of Hugging Face", changed(SHAPE, "preset: meta-llama/Llama-2-7b"), (":3", "config: PATH")),
     Case("two models", changed(SHAPE, f"preset: llama-2-7b\n  {SHAPE}"), (":2", "preset and shape", "exactly one")),
     Case("no model", changed(f"\n  {SHAPE}", " {}"), (":2", "none of preset, config and shape", "exactly one")),

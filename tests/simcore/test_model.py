@@ -134,7 +134,7 @@ class TestPresets:
         assert all(preset(name).name == name for name in PRESETS)
 
     def test_a_misspelt_name_is_told_the_closest(self) -> None:
-        with pytest.raises(InputError, match=r"'lama-3-8b'.*did you mean llama-3-8b\?"):
+        with pytest.raises(InputError, match=r"'lama-3-8b'.*did you mean 'llama-3-8b'\?"):
             preset("lama-3-8b")
 
     def test_a_name_like_none_is_told_all(self) -> None:

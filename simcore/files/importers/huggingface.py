@@ -28,7 +28,7 @@ from headway.simcore.files.importers.huggingface_parts import (
     window_of,
 )
 from headway.simcore.world.model import ModelSpec
-from headway.traces.errors import InputError, nearest, quoted
+from headway.traces.errors import InputError, did_you_mean, quoted
 from headway.traces.files import json_object, read_text
 
 _BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
@@ -78,9 +78,8 @@ def _family(config: Config) -> tuple[str, Family, Config]:
     if model_type not in FAMILIES and isinstance(text, dict) and "text_config" not in text:
         return _family(Config(text, config.file, (*config.path, "text_config")))
     if model_type not in FAMILIES:
-        near = nearest(model_type, FAMILIES)
-        hint = f" (did you mean {near}?)" if near else ""
-        raise InputError(config.at("model_type"), quoted(model_type), expected + hint)
+        expected += did_you_mean(model_type, FAMILIES)
+        raise InputError(config.at("model_type"), quoted(model_type), expected)
     family = FAMILIES[model_type]
     others = {attribute: key for attribute, key in family.other_keys.items() if config.has(key)}
     values = dict(family.defaults) | {key: value for key, value in config.values.items() if value is not None}
