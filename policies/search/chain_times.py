@@ -10,10 +10,7 @@ exact for inputs, which are equal and sent at once, and an upper bound for outpu
 
 import importlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
 
 import numpy as np
 
@@ -24,60 +21,11 @@ from headway.policies.common.transfer_times import (
     over_horizon,
     shared_seconds_per_byte,
 )
-from headway.simcore import FloatArray, IntArray, Observation
+from headway.policies.search.stages import State, Tables
+from headway.simcore import FloatArray, IntArray, Observation, predict
 
 _KEY_BITS = 62.0
 """Number of bits into which the arguments of a time have to fit, so that an integer can stand for them."""
-
-
-_KNOWN = 1 << 15
-"""Number of times that compiled code remembers."""
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """A placement, stage by stage, for S stages and D devices.
-
-    Attributes:
-        devices: of each block, shape (B,).
-        counts: blocks of each stage on each device, shape (S, D).
-        starts: the device that holds the input of each stage, and at last the device that holds the result, shape
-            (S + 1,).
-        seconds: of each stage over the horizon, shape (S,).
-        back_s: time of the result on its way to the source over the horizon.
-    """
-
-    devices: IntArray
-    counts: IntArray
-    starts: IntArray
-    seconds: FloatArray
-    back_s: float
-
-    @property
-    def delay_s(self) -> float:
-        """Delay of the horizon."""
-        return float(self.seconds.sum()) + self.back_s
-
-
-@dataclass(frozen=True, eq=False)
-class _StepTables:
-    """Times and bytes of the branches of one step, by variant of stage.
-
-    Attributes:
-        count: number of such steps in the horizon.
-        once: seconds of a branch whatever the number of its blocks, by start, device and end, shape (V, D, D, D).
-        each: seconds for each of its blocks, by device and end, shape (V, D, D).
-        in_bytes: of the input of a branch, shape (V,).
-        out_bytes: of the output of a branch whatever the number of its blocks, shape (V,).
-        out_bytes_each: of the output for each of its blocks, shape (V,).
-    """
-
-    count: int
-    once: FloatArray
-    each: FloatArray
-    in_bytes: FloatArray
-    out_bytes: FloatArray
-    out_bytes_each: FloatArray
 
 
 class ChainTimes:
@@ -90,7 +38,7 @@ class ChainTimes:
     Attributes:
         stage_of: the stage of each block, shape (B,).
         gathers: the block whose device gathers the outputs of each stage, shape (S,).
-        back: time of the result from each device to the source over the horizon, shape (D,).
+        tables: times of the branches of the stages.
     """
 
     def __init__(self, observation: Observation, compiled: bool = False) -> None:
@@ -100,37 +48,47 @@ class ChainTimes:
         self._stages = chain.stages
         self.stage_of: IntArray = chain.arrays.stage_of
         self.gathers: IntArray = chain.arrays.gathers
-        keys = [(stage.kind, stage.input, stage.output) for stage in chain.stages]
-        first = {key: number for number, key in reversed(list(enumerate(keys)))}
-        variants = list(first)
-        self._variant = np.array([variants.index(key) for key in keys])
-        self._steps = [
-            self._tables(number, [first[key] for key in variants]) for number in range(len(observation.steps))
-        ]
-        self._per_byte = finite(observation.per_byte_s)
-        self._shared = shared_seconds_per_byte(observation)
-        self.back = finite(over_horizon(observation, chain.result)[:, observation.source])
-        self._counts = self._different_counts(len(variants))
-        # The times computed so far, by a key of their arguments; the largest key marks the end.
+        self.tables = self._tables()
+        # The times computed so far by array code, by a key of their arguments; the largest key marks the end.
         self._known: IntArray = np.array([np.iinfo(np.int64).max])
         self._seconds: FloatArray = np.zeros(1)
 
-    def _different_counts(self, variants: int) -> int | None:
-        """Number of different counts of blocks on a device; None if the arguments of a time do not fit into a key."""
+    def _tables(self) -> Tables:
+        observation, devices = self._observation, self._observation.devices
+        kinds = [(stage.kind, stage.input, stage.output) for stage in self._stages]
+        examples = dict(zip(kinds, self._stages, strict=True))
+        variants = list(examples)
+        once, each, sizes = [], [], []
+        for number, step in enumerate(observation.steps):
+            times = [branches(observation, stage, number) for stage in examples.values()]
+            once.append([table for table, _ in times])
+            each.append([table for _, table in times])
+            inputs = step.cost.message_bytes[[stage.input for stage in examples.values()]]
+            outputs = [output_bytes(stage, step.cost) for stage in examples.values()]
+            sizes.append((inputs, *np.array(outputs).T))
+        shared = shared_seconds_per_byte(observation)
+        back = over_horizon(observation, observation.step_graphs.chain.result)[:, observation.source]
+        in_bytes, out_bytes, out_bytes_each = np.array(sizes, dtype=np.float64).swapaxes(0, 1).copy()
+        return Tables(
+            variant=np.array([variants.index(kind) for kind in kinds]),
+            repeats=np.array([step.count for step in observation.steps], dtype=np.float64),
+            once=finite(np.array(once)),
+            each=finite(np.array(each)),
+            in_bytes=in_bytes,
+            out_bytes=out_bytes,
+            out_bytes_each=out_bytes_each,
+            per_byte=finite(observation.per_byte_s).copy(),
+            shared=np.zeros((devices, devices, 0)) if shared is None else shared.copy(),
+            back=finite(back).copy(),
+            different=self._different_counts(len(variants)),
+            known=None if self._kernels is None else self._kernels.nothing_known(),
+        )
+
+    def _different_counts(self, variants: int) -> int:
+        """Number of different counts of blocks on a device; 0 if the arguments of a time do not fit into a key."""
         devices, most = self._observation.devices, max(len(stage.rows) for stage in self._stages) + 1
         bits = math.log2(variants * devices**2) + devices * math.log2(most)
-        return most if bits <= _KEY_BITS else None
-
-    def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
-        step = self._observation.steps[number]
-        once: list[FloatArray] = []
-        each: list[FloatArray] = []
-        sizes = []
-        for stage in (self._stages[example] for example in examples):
-            for tables, table in zip((once, each), branches(self._observation, stage, number), strict=True):
-                tables.append(finite(table))
-            sizes.append((float(step.cost.message_bytes[stage.input]), *output_bytes(stage, step.cost)))
-        return _StepTables(step.count, np.array(once), np.array(each), *np.array(sizes).T)
+        return most if bits <= _KEY_BITS else 0
 
     def seconds(self, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
         """Times of stages over the horizon, shape (n,).
@@ -144,13 +102,13 @@ class ChainTimes:
         if self._kernels is not None:
             compiled: FloatArray = self._kernels.stage_seconds(self.tables, stages, starts, counts, ends)
             return compiled
-        variant = self._variant[stages]
-        if self._counts is None:
+        variant, different = self.tables.variant[stages], self.tables.different
+        if not different:
             return self._computed(variant, starts, counts, ends)
         # Layers with the same placement have the same times, and a change leaves most stages as they were.
         key = (variant * self._observation.devices + starts) * self._observation.devices + ends
         for column in counts.T:
-            key = key * self._counts + column
+            key = key * different + column
         distinct, first, inverse = np.unique(key, return_index=True, return_inverse=True)
         new = first[self._known[np.searchsorted(self._known, distinct)] != distinct]
         if len(new):
@@ -162,56 +120,36 @@ class ChainTimes:
         return seconds[inverse]
 
     def _computed(self, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
-        used = counts > 0
+        tables, used = self.tables, counts > 0
         total = np.zeros(len(variant))
-        several = np.flatnonzero(used.sum(axis=1) > 1) if self._shared is not None else np.empty(0, np.int64)
-        for step in self._steps:
-            branch = step.once[variant, starts, :, ends] + counts * step.each[variant, :, ends]
+        several = np.flatnonzero(used.sum(axis=1) > 1) if tables.shared.size else np.empty(0, np.int64)
+        for step, repeats in enumerate(tables.repeats):
+            branch = (
+                tables.once[step][variant, starts, :, ends] + counts * tables.each[step][variant, :, ends]
+            )
             if len(several):
                 branch[several] += self._waiting(
                     step, variant[several], starts[several], counts[several], ends[several]
                 )
-            total += step.count * np.where(used, branch, 0.0).max(axis=1)
+            total += repeats * np.where(used, branch, 0.0).max(axis=1)
         return total
 
     def _waiting(
-        self, step: _StepTables, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
+        self, step: int, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
     ) -> FloatArray:
         """By how much the messages of each branch take longer because they share resources, shape (n, D)."""
-        assert self._shared is not None
-        used = counts > 0
-        into, out = self._shared[starts], self._shared[:, ends].swapaxes(0, 1)
+        tables, used = self.tables, counts > 0
+        into, out = tables.shared[starts], tables.shared[:, ends].swapaxes(0, 1)
         load = _summed(into * used[:, :, None])
         shared_s = np.where(into > 0.0, load[:, None, :], 0.0).max(axis=2)
-        waiting: FloatArray = (
-            np.maximum(shared_s - self._per_byte[starts], 0.0) * step.in_bytes[variant, None]
-        )
-        size = used * (step.out_bytes[variant, None] + counts * step.out_bytes_each[variant, None])
+        in_bytes = tables.in_bytes[step, variant][:, None]
+        waiting: FloatArray = np.maximum(shared_s - tables.per_byte[starts], 0.0) * in_bytes
+        out_bytes, each = tables.out_bytes[step, variant], tables.out_bytes_each[step, variant]
+        size = used * (out_bytes[:, None] + counts * each[:, None])
         load = _summed(size[:, :, None] * out)
         shared_s = np.where(out > 0.0, load[:, None, :], 0.0).max(axis=2)
-        waiting += np.maximum(shared_s - size * self._per_byte[:, ends].T, 0.0)
+        waiting += np.maximum(shared_s - size * tables.per_byte[:, ends].T, 0.0)
         return waiting
-
-    @cached_property
-    def tables(self) -> Any:
-        """The `kernels.Tables` of the observation."""
-        assert self._kernels is not None
-        shared, devices = self._shared, self._observation.devices
-        step_fields = ("count", "once", "each", "in_bytes", "out_bytes", "out_bytes_each")
-        known = np.recarray(_KNOWN, self._kernels.KNOWN)
-        known.key = -1
-        return self._kernels.Tables(
-            self._variant,
-            *(
-                np.array([getattr(step, name) for step in self._steps], dtype=np.float64)
-                for name in step_fields
-            ),
-            self._per_byte.copy(),
-            np.zeros((devices, devices, 0)) if shared is None else shared.copy(),
-            self.back.copy(),
-            self._counts or 0,
-            known,
-        )
 
     def state(self, devices: IntArray) -> State:
         """A placement, shape (B,), stage by stage."""
@@ -220,7 +158,9 @@ class ChainTimes:
         counts = counts.reshape(stages, count)
         starts = np.concatenate(([self._observation.source], devices[self.gathers]))
         seconds = self.seconds(np.arange(stages), starts[:-1], counts, starts[1:])
-        return State(devices, counts, starts, seconds, float(self.back[starts[-1]]))
+        back_s = float(self.tables.back[starts[-1]])
+        used = predict.held_bytes(self._observation, devices)
+        return State(devices, used, counts, starts, seconds, back_s, float(seconds.sum()) + back_s)
 
     @cached_property
     def whole(self) -> FloatArray:

@@ -3,15 +3,14 @@
 Importing this module takes a quarter of a second; so the search imports it only after many steps.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from headway.policies.search.group_moves import GroupMoves
 from headway.policies.search.kernels import (
-    Moving,
-    Placed,
-    Tables,
+    Moves,
+    Search,
     best_group,
     best_run,
     inlined,
@@ -23,56 +22,11 @@ from headway.policies.search.kernels import (
 )
 from headway.policies.search.placement_cost import PlacementCost
 from headway.policies.search.run_moves import RunMoves
-from headway.simcore.arrays import BoolArray, FloatArray, IntArray
+from headway.policies.search.stages import State
+from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.jit import compiled
 
 _NO_DEVICE = -1
-
-
-class Search(NamedTuple):
-    """What evaluations of placements have in common; see the classes in brackets.
-
-    Attributes:
-        tables: times of stages (`ChainTimes`).
-        source: index of the source.
-        stage_of: the stage of each block, shape (B,).
-        gathers: the block that gathers the outputs of each stage, shape (S,).
-        memory: bytes of each block, shape (B,).
-        gatherer: whether each block gathers, shape (B,).
-        keys: numbers by which blocks are grouped, without their devices, shape (B,) (`GroupMoves`).
-        per_device: by how much the number of a block grows from device to device.
-        touched: the stages whose times change if a stage moves (`GroupMoves`).
-        holder: the stage whose block holds the input of each stage, shape (S + 1,).
-        runs: first and last stage of each layer (`RunMoves`).
-        whole: times of stages on one device, shape (S, D) (`ChainTimes`).
-        then: loads of moves of whole stages (`Transition.stage_loads`).
-        usable: devices that are up.
-        available: bytes on each device, shape (D,).
-        rules: of the price of moves (`Transition.rules`).
-        origin: of each block, shape (B,).
-        seconds: to move each block to each device, shape (B, D).
-        resources: that each route loads, shape (D * D, R).
-    """
-
-    tables: Tables
-    source: int
-    stage_of: IntArray
-    gathers: IntArray
-    memory: FloatArray
-    gatherer: BoolArray
-    keys: IntArray
-    per_device: int
-    touched: tuple[IntArray, IntArray, IntArray]
-    holder: IntArray
-    runs: tuple[IntArray, IntArray]
-    whole: FloatArray
-    then: FloatArray
-    usable: IntArray
-    available: FloatArray
-    rules: tuple[bool, bool, float, float]
-    origin: IntArray
-    seconds: FloatArray
-    resources: FloatArray
 
 
 def search_of(cost: PlacementCost, groups: GroupMoves, runs: RunMoves) -> Search:
@@ -82,14 +36,14 @@ def search_of(cost: PlacementCost, groups: GroupMoves, runs: RunMoves) -> Search
         times.tables, cost.observation.source, times.stage_of.copy(), times.gathers.copy(),
         cost.observation.memory_bytes.copy(), groups.gatherer, groups.keys, groups.per_device, groups.touched,
         groups.holder, (runs.first, runs.last), times.whole, runs.loads, cost.usable,
-        cost.observation.available_bytes.copy(), moves.rules, moves.origin.copy(), moves.seconds.copy(),
-        moves.resources.copy(),
+        cost.observation.available_bytes.copy(),
+        Moves(moves.rules, moves.origin.copy(), moves.seconds.copy(), moves.resources.copy()),
     )  # fmt: skip
 
 
 @inlined
-def _placed(search: Search, per_excess: FloatArray, devices: IntArray) -> Placed:
-    """A placement stage by stage, and its memory."""
+def _state(search: Search, devices: IntArray) -> State:
+    """See `ChainTimes.state`."""
     stages, count = len(search.gathers), len(search.available)
     counts, starts = np.zeros((stages, count), np.int64), np.empty(stages + 1, np.int64)
     used, seconds, work = np.zeros(count), np.empty(stages), work_memory(search.tables)
@@ -104,27 +58,27 @@ def _placed(search: Search, per_excess: FloatArray, devices: IntArray) -> Placed
         )
     back_s = search.tables.back[starts[stages]]
     delay_s = pairwise(seconds) + back_s
-    return Placed(devices, counts, starts, seconds, back_s, delay_s, used, search.available, per_excess)
+    return State(devices, used, counts, starts, seconds, back_s, delay_s)
 
 
 @inlined
-def _moving(search: Search, devices: IntArray) -> Moving:
-    """The moves to a placement."""
-    count = len(search.available)
-    by_route = np.zeros(len(search.resources))
+def _loads(search: Search, devices: IntArray) -> FloatArray:
+    """See `Transition.loads`."""
+    count, moves = len(search.available), search.moves
+    by_route = np.zeros(len(moves.resources))
     for block in range(len(devices)):
-        by_route[search.origin[block] * count + devices[block]] += search.seconds[block, devices[block]]
-    loads = np.zeros(search.resources.shape[1])
+        by_route[moves.origin[block] * count + devices[block]] += moves.seconds[block, devices[block]]
+    loads = np.zeros(moves.resources.shape[1])
     for route in range(len(by_route)):
         if by_route[route] != 0.0:
             for r in range(len(loads)):
-                loads[r] += by_route[route] * search.resources[route, r]
-    return Moving(search.rules, search.origin, search.seconds, search.resources, loads)
+                loads[r] += by_route[route] * moves.resources[route, r]
+    return loads
 
 
 @inlined
 def _upto(search: Search, devices: IntArray) -> FloatArray:
-    """See `RunMoves.upto`."""
+    """See `RunMoves._upto`."""
     upto = np.zeros((len(search.gathers) + 1, len(search.available)))
     for block in range(len(devices)):
         upto[search.stage_of[block] + 1, devices[block]] += search.memory[block]
@@ -152,30 +106,23 @@ def _groups(search: Search, devices: IntArray) -> tuple[IntArray, IntArray, IntA
 
 
 @inlined
-def _cost(placed: Placed, moving: Moving) -> float:
+def _cost(search: Search, per_excess: FloatArray, state: State, loads: FloatArray) -> float:
     """See `PlacementCost.of_state`."""
-    excess = np.empty(len(placed.used))
-    set_excess(placed.used, placed.available, placed.per_excess, _NO_DEVICE, _NO_DEVICE, 0.0, excess)
-    moves_s = price(moving.rules, moving.loads.max(), placed.delay_s)
-    return float(placed.delay_s + pairwise(excess) + moves_s)
+    excess = np.empty(len(state.used))
+    set_excess(state.used, search.available, per_excess, _NO_DEVICE, _NO_DEVICE, 0.0, excess)
+    return float(state.delay_s + pairwise(excess) + price(search.moves.rules, loads.max(), state.delay_s))
 
 
 @inlined
 def best_changes(search: Search, per_excess: FloatArray, devices: IntArray) -> Any:
     """Cost of a placement, and the results of `best_run` and `best_group`; of the latter the blocks themselves."""
-    placed, moving = _placed(search, per_excess, devices), _moving(search, devices)
-    run = best_run(
-        search.tables, placed, moving, search.runs, search.whole, search.stage_of, _upto(search, devices),
-        search.then, search.usable,
-    )  # fmt: skip
+    state, loads = _state(search, devices), _loads(search, devices)
+    run = best_run(search, per_excess, state, loads, _upto(search, devices))
     groups = _groups(search, devices)
-    blocks = search.stage_of, search.memory, search.gatherer
-    group_s, number, taken, device = best_group(
-        search.tables, placed, moving, groups, search.touched, search.holder, blocks, search.usable
-    )
+    group_s, number, taken, device = best_group(search, per_excess, state, loads, groups)
     order, first, _ = groups
     rows = order[first[number] : first[number] + taken]
-    return _cost(placed, moving), run, (group_s, rows, device)
+    return _cost(search, per_excess, state, loads), run, (group_s, rows, device)
 
 
 @compiled

@@ -5,8 +5,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.policies.search.chain_times import State
 from headway.policies.search.placement_cost import Change, PlacementCost
+from headway.policies.search.stages import State
 from headway.simcore import FloatArray, IntArray
 
 _KEPT = 8
@@ -34,8 +34,8 @@ class GroupMoves:
         number = times.stage_of * cost.observation.devices * origins + cost.transition.origin_key
         self.keys = 2 * number + self.gatherer
 
-    def best(self, state: State, used: FloatArray) -> Change:
-        """The change of a placement with the lowest cost; `used` bytes are on each device now."""
+    def best(self, state: State) -> Change:
+        """The change of a placement with the lowest cost."""
         cost, times, usable = self._cost, self._cost.times, self._cost.usable
         order, first, size = self.groups(state.devices)
         amounts = np.stack((np.ones_like(size), (size + 1) // 2, size))
@@ -52,7 +52,7 @@ class GroupMoves:
         lead = order[first[group]]
         gathers = self.gatherer[order[first + size - 1]][group] & (taken == size[group])
         delay = state.delay_s + self._changes(state, times.stage_of[lead], source, target, taken, gathers)
-        over = used - cost.observation.available_bytes
+        over = state.used - cost.observation.available_bytes
         bytes_ = cost.observation.memory_bytes[lead] * taken
         case = np.arange(len(group))
         after = np.repeat(over[None, :], len(group), axis=0)
@@ -90,7 +90,7 @@ class GroupMoves:
         case, at = self._affected(stage, gathers)
         back = at == stages
         delta: FloatArray = np.bincount(
-            case[back], weights=times.back[target[case[back]]] - state.back_s, minlength=len(stage)
+            case[back], weights=times.tables.back[target[case[back]]] - state.back_s, minlength=len(stage)
         ).astype(np.float64)
         case, at = case[~back], at[~back]
         counts = state.counts[at].copy()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from headway.policies.search.stages import State, Tables
 from headway.policies.search.transition import BEYOND, SLOWED
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
 from headway.simcore.jit import compiled, version_of
@@ -17,6 +18,9 @@ from headway.simcore.jit import compiled, version_of
 inlined = partial(compiled, inline=True)
 
 _PROBES = 8
+
+_MOST_KNOWN = 1 << 15
+"""Number of times that compiled code remembers."""
 
 _ROUNDING = 1e-9
 """Relative tolerance of sums of times."""
@@ -33,63 +37,67 @@ KNOWN = np.dtype(
 """A time by its key, which is -1 in a record without use. A field without use names the version of the code."""
 
 
-class Tables(NamedTuple):
-    """Times of the branches of stages, for K steps, V variants of stages, D devices and R resources.
+class Moves(NamedTuple):
+    """Moves from the placement in force; see `Transition`.
 
     Attributes:
-        variant: of each stage, shape (S,).
-        repeats: how often each step occurs in the horizon, shape (K,).
-        once: see `chain_times.StepTables`, as all fields below; shape (K, V, D, D, D).
-        each: shape (K, V, D, D).
-        in_bytes: shape (K, V).
-        out_bytes: shape (K, V).
-        out_bytes_each: shape (K, V).
-        per_byte: seconds per byte between devices, shape (D, D).
-        shared: seconds per byte of each shared resource between devices, shape (D, D, R).
-        back: time of the result from each device to the source, shape (D,).
-        different: see `ChainTimes`; 0 if the arguments of a time do not fit into a key.
-        known: the times computed so far, records of `KNOWN` at places given by hashes of keys, shape (2 ** n,).
+        rules: of the price of moves.
+        origin: of each block, shape (B,).
+        seconds: to move each block to each device, shape (B, D).
+        resources: that each route loads, shape (D * D, R).
     """
-
-    variant: IntArray
-    repeats: FloatArray
-    once: FloatArray
-    each: FloatArray
-    in_bytes: FloatArray
-    out_bytes: FloatArray
-    out_bytes_each: FloatArray
-    per_byte: FloatArray
-    shared: FloatArray
-    back: FloatArray
-    different: int
-    known: Any
-
-
-class Placed(NamedTuple):
-    """A placement, as in `chain_times.State`, and memory in bytes: used and available, shape (D,).
-
-    `per_excess` as in `PlacementCost`.
-    """
-
-    devices: IntArray
-    counts: IntArray
-    starts: IntArray
-    seconds: FloatArray
-    back_s: float
-    delay_s: float
-    used: FloatArray
-    available: FloatArray
-    per_excess: FloatArray
-
-
-class Moving(NamedTuple):
-    """Moves from the placement in force, as in `Transition`; `loads` of shape (R,) of those to the placement."""
 
     rules: tuple[bool, bool, float, float]
     origin: IntArray
     seconds: FloatArray
     resources: FloatArray
-    loads: FloatArray
+
+
+class Search(NamedTuple):
+    """What evaluations of placements have in common; see the classes in brackets.
+
+    Attributes:
+        tables: times of stages (`ChainTimes`).
+        source: index of the source.
+        stage_of: the stage of each block, shape (B,).
+        gathers: the block that gathers the outputs of each stage, shape (S,).
+        memory: bytes of each block, shape (B,).
+        gatherer: whether each block gathers, shape (B,).
+        keys: numbers by which blocks are grouped, without their devices, shape (B,) (`GroupMoves`).
+        per_device: by how much the number of a block grows from device to device.
+        touched: the stages whose times change if a stage moves (`GroupMoves`).
+        holder: the stage whose block holds the input of each stage, shape (S + 1,).
+        runs: first and last stage of each layer, shape (n,) each (`RunMoves`).
+        whole: times of stages on one device, shape (S, D) (`ChainTimes`).
+        then: loads of moves of whole stages (`Transition.stage_loads`).
+        usable: devices that are up.
+        available: bytes on each device, shape (D,).
+        moves: from the placement in force.
+    """
+
+    tables: Tables
+    source: int
+    stage_of: IntArray
+    gathers: IntArray
+    memory: FloatArray
+    gatherer: BoolArray
+    keys: IntArray
+    per_device: int
+    touched: tuple[IntArray, IntArray, IntArray]
+    holder: IntArray
+    runs: tuple[IntArray, IntArray]
+    whole: FloatArray
+    then: FloatArray
+    usable: IntArray
+    available: FloatArray
+    moves: Moves
+
+
+def nothing_known() -> Any:
+    """Memory for times, records of `KNOWN` at places given by hashes of keys, shape (2 ** n,)."""
+    known = np.recarray(_MOST_KNOWN, KNOWN)
+    known.key = -1
+    return known
 
 
 @compiled
@@ -271,8 +279,10 @@ def _pause(
 @compiled
 def _best_target(
     tables: Tables,
-    placed: Placed,
-    moving: Moving,
+    moves: Moves,
+    limits: tuple[FloatArray, FloatArray],
+    state: State,
+    loads: FloatArray,
     move: tuple[int, int, float, bool],
     stages: tuple[int, IntArray, IntArray],
     usable: IntArray,
@@ -281,36 +291,45 @@ def _best_target(
 ) -> tuple[float, int]:
     """The best device for blocks of a stage, and the cost of the placement after their move if it is below `best`.
 
-    `move` has a block, the number of blocks like it that move, their bytes, and whether their stage gathers on it;
-    `stages` has their stage, the stages that change, and `holder` of `best_group`.
+    It takes parts of `Search`, because each array in an argument slows the call.
+
+    Args:
+        tables: see `Search`, as `moves` and `usable`.
+        moves: from the placement in force.
+        limits: bytes available on each device, and the cost of a byte beyond them, shape (D,) each.
+        state: the placement.
+        loads: of resources by the moves to the placement, shape (R,).
+        move: a block, the number of blocks like it that move, their bytes, and whether their stage gathers on it.
+        stages: their stage, the stages that change, and `Search.holder`.
+        usable: devices that are up.
+        best: least cost so far [s].
+        memory: for intermediate results.
     """
     lead, taken, size_bytes, gathers = move
-    (stage, affected, holder), (work, excess, now) = stages, memory
-    counts, starts, seconds = placed.counts, placed.starts, placed.seconds
+    (stage, affected, holder), (work, excess, now), (available, per_excess) = stages, memory, limits
+    counts, starts, seconds = state.counts, state.starts, state.seconds
     variant_of, different, known = tables.variant, tables.different, tables.known
-    rules, live = moving.rules, moving.rules[1]
-    source, route, best_target, at_stake_s = placed.devices[lead], moving.origin[lead] * len(excess), -1, 0.0
+    rules, live = moves.rules, moves.rules[1]
+    source, route, best_target, at_stake_s = state.devices[lead], moves.origin[lead] * len(excess), -1, 0.0
     for at in affected:
-        at_stake_s += placed.back_s if at == len(seconds) else seconds[at]
+        at_stake_s += state.back_s if at == len(seconds) else seconds[at]
     for r in range(len(now)):
-        now[r] = moving.seconds[lead, source] * moving.resources[route + source, r]
+        now[r] = moves.seconds[lead, source] * moves.resources[route + source, r]
     for target in usable:
         if target == source:
             continue
-        set_excess(placed.used, placed.available, placed.per_excess, source, target, size_bytes, excess)
+        set_excess(state.used, available, per_excess, source, target, size_bytes, excess)
         excess_s = pairwise(excess)
-        pause = _pause(
-            moving.loads, moving.resources, route + target, moving.seconds[lead, target], taken, now
-        )
+        pause = _pause(loads, moves.resources, route + target, moves.seconds[lead, target], taken, now)
         # The stages that change take no negative time, and a live migration costs at least its load.
         least_s = SLOWED * pause if live else price(rules, pause, 0.0)
-        floor_s = placed.delay_s - at_stake_s + excess_s + least_s
+        floor_s = state.delay_s - at_stake_s + excess_s + least_s
         if floor_s - _ROUNDING * abs(floor_s) > best:
             continue
         back, delta = 0.0, 0.0
         for at in affected:
             if at == len(seconds):
-                back = tables.back[target] - placed.back_s
+                back = tables.back[target] - state.back_s
                 continue
             begin = target if gathers and holder[at] == stage else starts[at]
             end = target if gathers and holder[at + 1] == stage else starts[at + 1]
@@ -324,7 +343,7 @@ def _best_target(
             counts[at, source] += moved
             counts[at, target] -= moved
             delta += after_s - seconds[at]
-        delay = placed.delay_s + (back + delta)
+        delay = state.delay_s + (back + delta)
         cost_s = delay + excess_s + price(rules, pause, delay)
         best, best_target = (cost_s, target) if cost_s < best else (best, best_target)
     return best, best_target
@@ -332,34 +351,29 @@ def _best_target(
 
 @compiled
 def best_group(
-    tables: Tables,
-    placed: Placed,
-    moving: Moving,
+    search: Search,
+    per_excess: FloatArray,
+    state: State,
+    loads: FloatArray,
     groups: tuple[IntArray, IntArray, IntArray],
-    touched: tuple[IntArray, IntArray, IntArray],
-    holder: IntArray,
-    blocks: tuple[IntArray, FloatArray, BoolArray],
-    usable: IntArray,
 ) -> tuple[float, int, int, int]:
     """See `GroupMoves.best`.
 
     Args:
-        tables: of the observation.
-        placed: the placement.
-        moving: from the placement in force.
+        search: what placements have in common.
+        per_excess: see `PlacementCost`.
+        state: the placement.
+        loads: of resources by the moves to the placement, shape (R,).
         groups: see `GroupMoves.groups`.
-        touched: see `GroupMoves.touched`.
-        holder: the stage whose block holds the input of each stage, shape (S + 1,).
-        blocks: the stage of each block, its bytes, and whether it gathers, shape (B,) each.
-        usable: devices that are up.
 
     Returns:
         The least cost [s], the number of the group, of the blocks that move, and of their device.
     """
     order, first, size = groups
-    stage_of, memory, gatherer = blocks
     best, best_group_, best_taken, best_target = np.inf, 0, 0, 0
-    scratch = (work_memory(tables), np.empty(len(placed.used)), np.empty(len(moving.loads)))
+    stage_of, (numbers, begins, touched) = search.stage_of, search.touched
+    tables, moves, usable, limits = search.tables, search.moves, search.usable, (search.available, per_excess)
+    scratch = (work_memory(tables), np.empty(len(state.used)), np.empty(len(loads)))
     for choice in range(3):
         for group in range(len(first)):
             if size[group] <= 2 - choice:
@@ -367,13 +381,15 @@ def best_group(
             taken = 1 if choice == 0 else (size[group] + 1) // 2 if choice == 1 else size[group]
             lead = order[first[group]]
             stage = stage_of[lead]
-            gathers = gatherer[order[first[group] + size[group] - 1]] and taken == size[group]
-            affected = touched[2][touched[1][stage] : touched[1][stage] + touched[0][stage]]
+            last = order[first[group] + size[group] - 1]
+            gathers = search.gatherer[last] and taken == size[group]
+            affected = touched[begins[stage] : begins[stage] + numbers[stage]]
             if not gathers:
                 affected = stage_of[lead : lead + 1]
-            move = (lead, taken, memory[lead] * taken, gathers)
+            move = (lead, taken, search.memory[lead] * taken, gathers)
+            stages = stage, affected, search.holder
             cost_s, target = _best_target(
-                tables, placed, moving, move, (stage, affected, holder), usable, best, scratch
+                tables, moves, limits, state, loads, move, stages, usable, best, scratch
             )
             if target >= 0:
                 best, best_group_, best_taken, best_target = cost_s, group, taken, target
@@ -381,19 +397,18 @@ def best_group(
 
 
 @compiled
-def _gained(
-    moving: Moving, placement: IntArray, devices: int, stage_of: IntArray, then: FloatArray
-) -> FloatArray:
+def _gained(search: Search, devices: IntArray) -> FloatArray:
     """The loads that moves of all stages before each one add, shape (S + 1, m, R); see `Transition.run_loads`."""
+    then, moves, stage_of = search.then, search.moves, search.stage_of
     stages, width, resources = then.shape
-    now = np.zeros((stages, resources))
-    for block in range(len(placement)):
-        device = placement[block]
-        seconds = moving.seconds[block, device]
+    now, count = np.zeros((stages, resources)), len(search.available)
+    for block in range(len(devices)):
+        device = devices[block]
+        seconds = moves.seconds[block, device]
         if seconds != 0.0:
-            route = moving.origin[block] * devices + device
+            route = moves.origin[block] * count + device
             for r in range(resources):
-                now[stage_of[block] + 1, r] += seconds * moving.resources[route, r]
+                now[stage_of[block] + 1, r] += seconds * moves.resources[route, r]
     gained = np.empty(then.shape)
     for stage in range(stages):
         for d in range(width):
@@ -404,91 +419,79 @@ def _gained(
 
 
 @compiled
-def _run_ends(
-    tables: Tables, placed: Placed, first: IntArray, last: IntArray, whole: FloatArray, usable: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _run_ends(search: Search, state: State) -> tuple[FloatArray, FloatArray, FloatArray]:
     """How a move of a run changes the times of its first stage and of the stage after it, and those inside, summed.
 
     The first two by layer and usable device, shape (n, m), the last by stage, shape (S, m).
     """
-    devices, stages, count, width = len(placed.used), len(placed.seconds), len(first), len(usable)
+    tables, (first, last) = search.tables, search.runs
+    devices, stages, count, width = len(state.used), len(state.seconds), len(first), len(search.usable)
     work, all_there = work_memory(tables), np.zeros(devices, np.int64)
     entry, leave = np.empty((count, width)), np.empty((count, width))
     inner = np.empty((stages, width))
     for d in range(width):
-        device, total_s = usable[d], 0.0
+        device, total_s = search.usable[d], 0.0
         for stage in range(stages):
-            total_s += whole[stage, device] - placed.seconds[stage]
+            total_s += search.whole[stage, device] - state.seconds[stage]
             inner[stage, d] = total_s
         for a in range(count):
             stage, after = first[a], last[a] + 1
-            all_there[device] = placed.counts[stage].sum()
-            arriving_s = stage_time(tables, stage, placed.starts[stage], all_there, device, work)
-            entry[a, d] = arriving_s - placed.seconds[stage]
+            all_there[device] = state.counts[stage].sum()
+            arriving_s = stage_time(tables, stage, state.starts[stage], all_there, device, work)
+            entry[a, d] = arriving_s - state.seconds[stage]
             if after < stages:
                 leaving_s = stage_time(
-                    tables, after, device, placed.counts[after], placed.starts[after + 1], work
+                    tables, after, device, state.counts[after], state.starts[after + 1], work
                 )
-                leave[a, d] = leaving_s - placed.seconds[after]
+                leave[a, d] = leaving_s - state.seconds[after]
             else:
-                leave[a, d] = tables.back[device] - placed.back_s
+                leave[a, d] = tables.back[device] - state.back_s
         all_there[device] = 0
     return entry, leave, inner
 
 
 @compiled
 def best_run(
-    tables: Tables,
-    placed: Placed,
-    moving: Moving,
-    runs: tuple[IntArray, IntArray],
-    whole: FloatArray,
-    stage_of: IntArray,
-    upto: FloatArray,
-    then: FloatArray,
-    usable: IntArray,
+    search: Search, per_excess: FloatArray, state: State, loads: FloatArray, upto: FloatArray
 ) -> tuple[float, int, int, int]:
     """See `RunMoves.best`.
 
     Args:
-        tables: of the observation.
-        placed: the placement.
-        moving: from the placement in force.
-        runs: first and last stage of each layer, shape (n,) each.
-        whole: see `ChainTimes.whole`.
-        stage_of: the stage of each block, shape (B,).
+        search: what placements have in common.
+        per_excess: see `PlacementCost`.
+        state: the placement.
+        loads: of resources by the moves to the placement, shape (R,).
         upto: bytes of the stages before each, on each device, shape (S + 1, D).
-        then: see `Transition.stage_loads`.
-        usable: devices that are up.
 
     Returns:
         The least cost [s], the first and the last layer, and the number of the device in `usable`.
     """
-    first, last = runs
-    devices, count, width = len(placed.used), len(first), len(usable)
-    entry, leave, inner = _run_ends(tables, placed, first, last, whole, usable)
-    gained = _gained(moving, placed.devices, devices, stage_of, then)
+    (first, last), usable, rules = search.runs, search.usable, search.moves.rules
+    used, available = state.used, search.available
+    devices, count, width = len(used), len(first), len(usable)
+    entry, leave, inner = _run_ends(search, state)
+    gained = _gained(search, state.devices)
     best, best_a, best_b, best_d = np.inf, 0, 0, 0
     moved, without = np.empty(devices), np.empty(devices)
     for a in range(count):
         for b in range(a, count):
             for j in range(devices):
                 moved[j] = upto[last[b] + 1, j] - upto[first[a], j]
-                over = placed.used[j] - moved[j] - placed.available[j]
-                without[j] = (over if over > 0.0 else 0.0) * placed.per_excess[j]
+                over = used[j] - moved[j] - available[j]
+                without[j] = (over if over > 0.0 else 0.0) * per_excess[j]
             all_bytes, without_s = pairwise(moved), pairwise(without)
             for d in range(width):
                 device = usable[d]
-                delay = placed.delay_s + (
+                delay = state.delay_s + (
                     (entry[a, d] - inner[first[a], d]) + (inner[last[b], d] + leave[b, d])
                 )
-                over = placed.used[device] - moved[device] - placed.available[device] + all_bytes
-                there_s = (over if over > 0.0 else 0.0) * placed.per_excess[device]
+                over = used[device] - moved[device] - available[device] + all_bytes
+                there_s = (over if over > 0.0 else 0.0) * per_excess[device]
                 pause = -np.inf
-                for r in range(len(moving.loads)):
-                    load = moving.loads[r] + gained[last[b] + 1, d, r] - gained[first[a], d, r]
+                for r in range(len(loads)):
+                    load = loads[r] + gained[last[b] + 1, d, r] - gained[first[a], d, r]
                     pause = max(pause, load)
-                total = delay + (without_s + (there_s - without[device])) + price(moving.rules, pause, delay)
+                total = delay + (without_s + (there_s - without[device])) + price(rules, pause, delay)
                 if total < best:
                     best, best_a, best_b, best_d = total, a, b, d
     return best, best_a, best_b, best_d

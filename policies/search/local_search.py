@@ -58,8 +58,8 @@ class LocalSearch:
         if self._module is not None:
             cost_s, run, group = self._module.best_changes(self._search, self.cost.per_excess, devices)
             return cost_s, self._runs.change(*run), Change(*group)
-        state, used = self.cost.times.state(devices), self.cost.used(devices)
-        return self.cost.of_state(state, used), self._runs.best(state, used), self._groups.best(state, used)
+        state = self.cost.times.state(devices)
+        return self.cost.of_state(state), self._runs.best(state), self._groups.best(state)
 
     def improved(self, devices: IntArray, most_steps: int) -> IntArray:
         """A placement, shape (B,), after at most `most_steps` changes, each the best one."""

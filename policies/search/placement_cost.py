@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from headway.policies.common.transfer_times import finite
-from headway.policies.search.chain_times import ChainTimes, State
+from headway.policies.search.chain_times import ChainTimes
+from headway.policies.search.stages import State
 from headway.policies.search.transition import Transition
 from headway.simcore import FloatArray, IntArray, Observation, predict
 
@@ -64,11 +65,6 @@ class PlacementCost:
             with np.errstate(divide="ignore"):
                 self.per_excess = finite(observation.tokens / observation.disk_bandwidth)
 
-    def used(self, devices: IntArray) -> FloatArray:
-        """Bytes of blocks on each device under a placement, shape (D,)."""
-        used = np.bincount(devices, weights=self.observation.memory_bytes, minlength=self.observation.devices)
-        return used.astype(np.float64)
-
     def excess(self, over_bytes: FloatArray) -> FloatArray:
         """Cost of bytes beyond the memory of each device; negative numbers are free bytes, shape (..., D)."""
         seconds: FloatArray = np.where(over_bytes > 0.0, over_bytes, 0.0) * self.per_excess
@@ -82,11 +78,11 @@ class PlacementCost:
 
     def of(self, devices: IntArray) -> float:
         """Cost of a placement, shape (B,), with the estimated delay of `ChainTimes`."""
-        return self.of_state(self.times.state(devices), self.used(devices))
+        return self.of_state(self.times.state(devices))
 
-    def of_state(self, state: State, used: FloatArray) -> float:
-        """The same for the stages of a placement, and the bytes that it uses on each device, shape (D,)."""
-        excess_s = float(self.excess(used - self.observation.available_bytes).sum())
+    def of_state(self, state: State) -> float:
+        """The same for the stages of a placement."""
+        excess_s = float(self.excess(state.used - self.observation.available_bytes).sum())
         return float(self.total(state.delay_s, excess_s, self.transition.loads(state.devices)))
 
     def exact(self, devices: IntArray) -> float:

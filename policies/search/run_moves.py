@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from headway.policies.search.chain_times import State
 from headway.policies.search.placement_cost import Change, PlacementCost
+from headway.policies.search.stages import State
 from headway.simcore import FloatArray, IntArray
 
 
@@ -23,12 +23,12 @@ class RunMoves:
         self.last: IntArray = np.append(self.first[1:], len(layers)) - 1
         self.loads = cost.transition.stage_loads(cost.times.stage_of, cost.usable)
 
-    def best(self, state: State, used: FloatArray) -> Change:
-        """The change of a placement with the lowest cost; `used` bytes are on each device now."""
+    def best(self, state: State) -> Change:
+        """The change of a placement with the lowest cost."""
         cost, first, last = self._cost, self.first, self.last
         delay_s = state.delay_s + self._changes(state)
         loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, self.loads)
-        total = cost.total(delay_s, self._excess(state, used), loads)
+        total = cost.total(delay_s, self._excess(state), loads)
         total = np.where((first[:, None] <= last[None, :])[:, :, None], total, np.inf)
         a, b, d = np.unravel_index(int(total.argmin()), total.shape)
         return self.change(float(total[a, b, d]), int(a), int(b), int(d))
@@ -70,17 +70,17 @@ class RunMoves:
         change = (changed - state.seconds[stage]).reshape(-1, width)
         entry, leave = change[: len(first)], np.empty((len(first), width))
         leave[last + 1 < stages] = change[len(first) :]
-        leave[last + 1 == stages] = times.back[usable] - state.back_s
+        leave[last + 1 == stages] = times.tables.back[usable] - state.back_s
         inner = np.cumsum(times.whole[:, usable] - state.seconds[:, None], axis=0)
         delta: FloatArray = (entry - inner[first])[:, None, :] + (inner[last] + leave)[None, :, :]
         return delta
 
-    def _excess(self, state: State, used: FloatArray) -> FloatArray:
+    def _excess(self, state: State) -> FloatArray:
         """Cost of the memory that is lacking after each move, shape (n, n, m)."""
         cost, observation, usable = self._cost, self._cost.observation, self._cost.usable
         upto = self._upto(state)
         moved = upto[self.last + 1][None, :, :] - upto[self.first][:, None, :]
-        over = used - moved - observation.available_bytes
+        over = state.used - moved - observation.available_bytes
         without = cost.excess(over)
         arriving = np.zeros_like(over)
         arriving[:, :, usable] = moved.sum(axis=2)[:, :, None]
