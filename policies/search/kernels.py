@@ -38,14 +38,7 @@ KNOWN = np.dtype(
 
 
 class Moves(NamedTuple):
-    """Moves from the placement in force; see `Transition`.
-
-    Attributes:
-        rules: of the price of moves.
-        origin: of each block, shape (B,).
-        seconds: to move each block to each device, shape (B, D).
-        resources: that each route loads, shape (D * D, R).
-    """
+    """Moves from the placement in force, see `Transition`."""
 
     rules: tuple[bool, bool, float, float]
     origin: IntArray
@@ -54,22 +47,14 @@ class Moves(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What evaluations of placements have in common; see the classes in brackets.
+    """What evaluations of placements have in common.
+
+    `tables`, `stage_of`, `gathers` and `whole` are those of `ChainTimes`; `gatherer`, `keys`, `per_device`, `touched`
+    and `holder` those of `GroupMoves`; `runs` are the first and last stages of `RunMoves`, and `then` its loads.
 
     Attributes:
-        tables: times of stages (`ChainTimes`).
         source: index of the source.
-        stage_of: the stage of each block, shape (B,).
-        gathers: the block that gathers the outputs of each stage, shape (S,).
         memory: bytes of each block, shape (B,).
-        gatherer: whether each block gathers, shape (B,).
-        keys: numbers by which blocks are grouped, without their devices, shape (B,) (`GroupMoves`).
-        per_device: by how much the number of a block grows from device to device.
-        touched: the stages whose times change if a stage moves (`GroupMoves`).
-        holder: the stage whose block holds the input of each stage, shape (S + 1,).
-        runs: first and last stage of each layer, shape (n,) each (`RunMoves`).
-        whole: times of stages on one device, shape (S, D) (`ChainTimes`).
-        then: loads of moves of whole stages (`Transition.stage_loads`).
         usable: devices that are up.
         available: bytes on each device, shape (D,).
         moves: from the placement in force.
@@ -291,19 +276,9 @@ def _best_target(
 ) -> tuple[float, int]:
     """The best device for blocks of a stage, and the cost of the placement after their move if it is below `best`.
 
-    It takes parts of `Search`, because each array in an argument slows the call.
-
-    Args:
-        tables: see `Search`, as `moves` and `usable`.
-        moves: from the placement in force.
-        limits: bytes available on each device, and the cost of a byte beyond them, shape (D,) each.
-        state: the placement.
-        loads: of resources by the moves to the placement, shape (R,).
-        move: a block, the number of blocks like it that move, their bytes, and whether their stage gathers on it.
-        stages: their stage, the stages that change, and `Search.holder`.
-        usable: devices that are up.
-        best: least cost so far [s].
-        memory: for intermediate results.
+    It takes parts of `Search`, because each array in an argument slows the call. `limits` are the bytes available on
+    each device, and the cost of a byte beyond them. `move` has a block, the number of blocks like it that move, their
+    bytes, and whether their stage gathers on it; `stages` has their stage, the stages that change, and the holders.
     """
     lead, taken, size_bytes, gathers = move
     (stage, affected, holder), (work, excess, now), (available, per_excess) = stages, memory, limits
