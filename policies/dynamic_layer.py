@@ -27,7 +27,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.policies.common.layer_units import spread, units
+from headway.policies.common.layer_units import plan_of, spread, units
 from headway.policies.common.packing import packed
 from headway.policies.common.reachability import usable
 from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Observation, Placement, predict
@@ -63,15 +63,15 @@ class DynamicLayer:
 
     def decide(self, observation: Observation) -> Decision:
         """Fill the devices at first; later move units off devices that run short."""
-        parts = units(observation.blocks)
-        sizes = np.array([observation.memory_bytes[rows].sum() for rows in parts])
-        plan = _plan_in_force(observation, parts)
+        blocks, placement = observation.blocks, observation.placement
+        sizes = np.array([observation.memory_bytes[rows].sum() for rows in units(blocks)])
+        plan = None if placement is None else plan_of(blocks, placement)
         if plan is None:
             target = self._first_placement(observation, sizes)
         else:
             target = self._after_moves(observation, sizes, plan)
         if target is not None:
-            devices = spread(observation.blocks, target)
+            devices = spread(blocks, target)
             if predict.fits(observation, devices):
                 return Keep() if plan is not None and np.array_equal(target, plan) else Placement(devices)
         if observation.overflow == "swap" and predict.can_stay(observation):
@@ -134,14 +134,6 @@ class DynamicLayer:
         if over:
             rooms.append(observation.available_bytes - held)
         return rooms
-
-
-def _plan_in_force(observation: Observation, parts: tuple[IntArray, ...]) -> IntArray | None:
-    """The device of each unit; None when there is no placement, or one that splits a unit."""
-    if observation.placement is None:
-        return None
-    plan = np.array([observation.placement[rows[0]] for rows in parts])
-    return plan if np.array_equal(spread(observation.blocks, plan), observation.placement) else None
 
 
 def _first_fit(sizes: FloatArray, room: FloatArray, order: IntArray) -> IntArray | None:

@@ -48,6 +48,6 @@ class EdgeShard:
         """Plan once; again only when the plan does not fit any more."""
         if predict.can_stay(observation):
             return Keep()
-        devices = layer_runs(observation, self.objective, self.most_states)
+        devices = layer_runs(observation, observation.source, self.objective, self.most_states)
         reason = "no cut into runs of consecutive layers was found that fits, one run per device"
         return Infeasible(reason) if devices is None else Placement(devices)

@@ -66,7 +66,9 @@ class LookAhead:
         search = LocalSearch(observation, self.most_pause_s, before)
         in_force = observation.placement if before is None else before.placement
         staying = in_force if predict.can_stay(replace(observation, placement=in_force)) else None
-        starts = list(_starts(observation, staying))
+        runs = layer_runs(observation, observation.source)
+        placements = staying, ScoreSearch().place(observation), fastest_alone(observation), runs
+        starts = [start for start in placements if start is not None]
         if not starts:
             return None
         drafts = [search.improved(start, _DRAFT_STEPS) for start in starts]
@@ -105,15 +107,3 @@ class LookAhead:
 def _different(placements: Iterable[IntArray | None]) -> list[IntArray]:
     """The placements that were found, each once."""
     return list({devices.tobytes(): devices for devices in placements if devices is not None}.values())
-
-
-def _starts(observation: Observation, staying: IntArray | None) -> Iterator[IntArray]:
-    """The placement in force, the result of the search by scores, the best device alone, and runs of layers."""
-    if staying is not None:
-        yield staying
-    if (scored := ScoreSearch().place(observation)) is not None:
-        yield scored
-    if (alone := fastest_alone(observation)) is not None:
-        yield alone
-    if (runs := layer_runs(observation)) is not None:
-        yield runs

@@ -10,7 +10,7 @@ consecutive layers: the scores alone sometimes miss them (`alternatives`). And i
 single blocks (`moves: single`), which the paper does not do.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -56,10 +56,11 @@ class ResourceAware(ScoreSearch):
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
         staying = observation.placement if predict.can_stay(observation) else None
         least_s = np.inf if staying is None else predict.shared_delay(observation, staying)
+        targets = self._targets(observation, least_s)
+        if not targets:
+            return Infeasible(NOTHING_FOUND)
         best: IntArray | None = None
-        has_target = False
-        for target in self._targets(observation, least_s):
-            has_target = True
+        for target in targets:
             one = _reachable(observation, target)
             seconds = predict.shared_delay(observation, one)
             # Moves take no negative time, unless caches are computed again.
@@ -67,28 +68,22 @@ class ResourceAware(ScoreSearch):
                 seconds += predict.migration_delay(observation, one)
             if seconds < least_s or (best is None and staying is None):
                 least_s, best = seconds, one
-        if not has_target:
-            return Infeasible(NOTHING_FOUND)
         return Keep() if best is None else Placement(best)
 
-    def _targets(self, observation: Observation, stay_s: float) -> Iterator[IntArray]:
+    def _targets(self, observation: Observation, stay_s: float) -> list[IntArray]:
         """Placements to compare with staying, which takes `stay_s`."""
         scored = self.place(observation)
-        if scored is not None:
-            yield scored
+        targets = [scored]
         if self.alternatives and not (scored is not None and _whole_layers_lose(observation, scored, stay_s)):
-            if (alone := fastest_alone(observation)) is not None:
-                yield alone
-            if (runs := layer_runs(observation)) is not None:
-                yield runs
+            targets += [fastest_alone(observation), layer_runs(observation, observation.source)]
         if self.moves == "single":
             search = LocalSearch(observation, np.inf)
             staying = observation.placement if predict.can_stay(observation) else None
-            for start in (scored, staying):
-                if start is not None and predict.fits(
-                    observation, improved := search.improved(start, _MOST_CHANGES)
-                ):
-                    yield improved
+            improved = [
+                search.improved(start, _MOST_CHANGES) for start in (scored, staying) if start is not None
+            ]
+            targets += [devices for devices in improved if predict.fits(observation, devices)]
+        return [target for target in targets if target is not None]
 
 
 def _whole_layers_lose(observation: Observation, scored: IntArray, limit_s: float) -> bool:

@@ -71,8 +71,7 @@ class SumOfStages:
             if pinned is not None and predict.can_stay(replace(observation, placement=pinned)):
                 return Placement(pinned)
             first = None if now is None else int(now[units(observation.blocks)[0][0]])
-        states = self.most_states
-        devices = layer_runs(observation, self._objective, states, first_on_source=False, first=first)
+        devices = layer_runs(observation, first, self._objective, self.most_states)
         if devices is None:
             reason = "no cut into runs of consecutive layers was found that fits, one run per device"
             return Infeasible(reason)

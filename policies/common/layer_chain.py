@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from headway.policies.common.layer_units import units
-from headway.policies.common.transfer_times import message, output_bytes
+from headway.policies.common.transfer_times import messages_s, output_bytes
 from headway.simcore import FloatArray, IntArray, Observation, StepCost
 
 Objective: TypeAlias = Literal["latency", "throughput"]
@@ -48,10 +48,7 @@ class LayerChain:
         """
         sizes = self.messages[:, unit].tobytes()
         if sizes not in self._moving:
-            moving = np.zeros((self.observation.devices, self.observation.devices))
-            for step, size in zip(self.observation.steps, self.messages[:, unit].tolist(), strict=True):
-                moving += step.count * message(self.observation, size)
-            self._moving[sizes] = moving
+            self._moving[sizes] = messages_s(self.observation, self.messages[:, unit])
         return self._moving[sizes]
 
     @cached_property
@@ -119,6 +116,13 @@ def _messages(observation: Observation, parts: tuple[IntArray, ...], cost: StepC
         else:
             sizes.append(float(cost.message_bytes[stage.input]))
     return [*sizes, float(cost.message_bytes[chain.result])]
+
+
+def prolonged(
+    objective: Cost, finished: FloatArray, stage: FloatArray, seconds: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """`finished` and `stage` after one more unit on the same device."""
+    return (finished + seconds, stage) if objective == "latency" else (finished, stage + seconds)
 
 
 def joined(

@@ -6,8 +6,8 @@ until there are more states than it keeps.
 
 import numpy as np
 
-from headway.policies.common.layer_chain import Cost, LayerChain, joined, layer_chain
-from headway.policies.common.layer_units import spread, units
+from headway.policies.common.layer_chain import Cost, LayerChain, joined, layer_chain, prolonged
+from headway.policies.common.layer_units import plan_of, spread
 from headway.policies.common.runs_by_states import runs_by_states
 from headway.policies.common.shortest_runs import shortest_runs
 from headway.simcore import IntArray, Observation
@@ -17,27 +17,23 @@ MOST_STATES = 2048
 
 def layer_runs(
     observation: Observation,
+    first: int | None,
     objective: Cost = "latency",
     most_states: int = MOST_STATES,
-    *,
-    first_on_source: bool = True,
-    first: int | None = None,
 ) -> IntArray | None:
     """The best placement in which each device holds at most one run of consecutive units.
 
     Args:
         observation: the observation; moves are not counted.
+        first: the device that has the first unit as long as such a plan takes a finite time; None: any.
         objective: `latency` of one token; `throughput` of a pipeline, which its slowest stage or transfer limits; or
             the `longest` stage, which is computing and sending on together.
         most_states: states kept per unit.
-        first_on_source: keep the first unit on the source as long as such a plan takes a finite time.
-        first: without `first_on_source`, keep the first unit on this device, under the same condition.
 
     Returns:
         The device of each block, shape (B,); None if no plan fits.
     """
     chain = layer_chain(observation)
-    first = chain.source if first_on_source else first
     cost, plan = (np.inf, None) if first is None else _best_runs(chain, objective, most_states, first)
     if np.isinf(cost):
         elsewhere, other = _best_runs(chain, objective, most_states, None)
@@ -66,19 +62,17 @@ def cost_of_runs(observation: Observation, devices: IntArray, objective: Cost) -
         devices: the device of each block, shape (B,).
         objective: as in `layer_runs`.
     """
-    parts, chain = units(observation.blocks), layer_chain(observation)
-    if any((devices[rows] != devices[rows[0]]).any() for rows in parts):
+    chain, plan = layer_chain(observation), plan_of(observation.blocks, devices)
+    if plan is None:
         return float("inf")
     finished, stage, at = np.zeros(1), np.zeros(1), observation.source
-    for unit, rows in enumerate(parts):
-        device = int(devices[rows[0]])
+    for unit, device in enumerate(plan.tolist()):
         seconds = chain.seconds[unit, [device]]
         if unit and device == at:
-            grows = (finished + seconds, stage) if objective == "latency" else (finished, stage + seconds)
-            finished, stage = grows
+            finished, stage = prolonged(objective, finished, stage, seconds)
         else:
             message = chain.moving(unit)[[at], [device]]
             finished, stage = joined(objective, finished, stage, message, seconds)
         at = device
-    back = chain.moving(len(parts))[[at], [observation.source]]
+    back = chain.moving(len(plan))[[at], [observation.source]]
     return float(joined(objective, finished, stage, back, np.zeros(1))[0][0])

@@ -32,6 +32,12 @@ def spread(blocks: BlockTable, plan: Sequence[int] | IntArray) -> IntArray:
     return devices
 
 
+def plan_of(blocks: BlockTable, devices: IntArray) -> IntArray | None:
+    """The device of each unit, shape (U,), from the device of each block, shape (B,); None if it splits a unit."""
+    plan: IntArray = devices[[rows[0] for rows in units(blocks)]]
+    return plan if np.array_equal(spread(blocks, plan), devices) else None
+
+
 def ends_and_layers(blocks: BlockTable) -> tuple[list[int], list[IntArray]]:
     """The rows of embedding and output head, where they are blocks, and those of each unit without them."""
     ends = [row for row in (blocks.embed, blocks.lm_head) if row is not None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.policies.common.layer_chain import Cost, LayerChain, joined
+from headway.policies.common.layer_chain import Cost, LayerChain, joined, prolonged
 from headway.simcore import FloatArray, IntArray, predict
 
 
@@ -47,10 +47,7 @@ class _States:
         return np.maximum(self.finished, self.stage)
 
     def __getitem__(self, rows: IntArray) -> "_States":
-        return _States(
-            self.finished[rows], self.stage[rows], self.held[rows], self.start[rows],
-            self.device[rows], self.others[rows], self.parent[rows],
-        )  # fmt: skip
+        return _States(*(values[rows] for values in vars(self).values()))
 
 
 def runs_by_states(
@@ -99,11 +96,7 @@ def _extend(chain: LayerChain, objective: Cost, old: _States, used: NDArray[np.b
     stay = np.flatnonzero(old.held + size <= chain.memory[old.device])
     parent, device = np.nonzero(~used & (size <= chain.memory))
     message = chain.moving(unit)[old.device[parent], device]
-    same = (old.finished[stay], old.stage[stay])
-    if objective == "latency":
-        same = (same[0] + seconds[old.device[stay]], same[1])
-    else:
-        same = (same[0], same[1] + seconds[old.device[stay]])
+    same = prolonged(objective, old.finished[stay], old.stage[stay], seconds[old.device[stay]])
     moved = joined(objective, old.finished[parent], old.stage[parent], message, seconds[device])
     earlier = used[stay]
     earlier[np.arange(len(stay)), old.device[stay]] = False
@@ -122,10 +115,7 @@ def _extend(chain: LayerChain, objective: Cost, old: _States, used: NDArray[np.b
 def _close(chain: LayerChain, objective: Cost, states: _States) -> FloatArray:
     """The cost of complete plans, with the way back to the source, shape (n,)."""
     back = chain.moving(len(chain.seconds))[states.device, chain.source]
-    if objective == "latency":
-        cost: FloatArray = states.finished + back
-        return cost
-    return joined(objective, states.finished, states.stage, back, back)[0]
+    return joined(objective, states.finished, states.stage, back, np.zeros(len(back)))[0]
 
 
 def _ranks(sets: NDArray[np.bool_]) -> IntArray:

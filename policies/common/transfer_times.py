@@ -1,5 +1,7 @@
 """Transfer times of messages between devices, as tables of every pair of devices; and how large messages are."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from headway.simcore import FloatArray, Observation, Payload, Stage, StepCost
@@ -32,9 +34,14 @@ def carried(observation: Observation, size: float) -> FloatArray:
 
 def over_horizon(observation: Observation, payload: Payload) -> FloatArray:
     """Time of one message with this payload per step over the horizon, shape (D, D)."""
+    return messages_s(observation, [step.cost.message_bytes[payload] for step in observation.steps])
+
+
+def messages_s(observation: Observation, sizes: Iterable[float]) -> FloatArray:
+    """Time of one message per step over the horizon, shape (D, D); `sizes` in bytes, one for each entry of `steps`."""
     total = np.zeros((observation.devices, observation.devices))
-    for step in observation.steps:
-        total += step.count * message(observation, float(step.cost.message_bytes[payload]))
+    for step, size in zip(observation.steps, sizes, strict=True):
+        total += step.count * message(observation, float(size))
     return total
 
 

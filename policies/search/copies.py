@@ -1,6 +1,6 @@
 """Which warm copies of weights a first placement asks for, so that the loss of a device costs little."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -34,7 +34,9 @@ def with_copies(observation: Observation, course: Sequence[IntArray], most_pause
         return Placement(devices)
     size = observation.moving_bytes
     wishes = [
-        _copies_without(observation, devices, lost, most_pause_s) for lost in _others(observation, devices)
+        _copies_without(observation, devices, lost, most_pause_s)
+        for lost in np.unique(devices).tolist()
+        if lost != observation.source
     ]
     wishes.sort(key=lambda wish: float(size[wish[0]].sum()))
     later = [(np.flatnonzero(after != before), after) for before, after in pairwise(course)]
@@ -63,18 +65,14 @@ def fitting_copies(
     return copies
 
 
-def _others(observation: Observation, devices: IntArray) -> Iterator[int]:
-    """Devices in use except the source."""
-    return (device for device in np.unique(devices).tolist() if device != observation.source)
-
-
 def _copies_without(
     observation: Observation, devices: IntArray, lost: int, most_pause_s: float
 ) -> tuple[IntArray, IntArray]:
     """The blocks that would move if a device went down, and their new devices, shape (n,) each."""
     after = _without(observation, devices, lost)
     search = LocalSearch(after, most_pause_s)
-    starts = [start for start in (ScoreSearch().place(after), layer_runs(after)) if start is not None]
+    placements = ScoreSearch().place(after), layer_runs(after, after.source)
+    starts = [start for start in placements if start is not None]
     if not starts:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     best = search.improved(min(starts, key=search.cost.of), _STEPS)

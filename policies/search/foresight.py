@@ -12,6 +12,7 @@ all caches are computed again, which is priced as a token for each cached positi
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -71,54 +72,48 @@ def best_course(
     return best
 
 
+@dataclass(frozen=True, eq=False)
 class _Prices:
-    """Speeds of C candidates and prices of changes, in tokens.
+    """Speeds of C candidates and prices of changes, in tokens; the fields are the arguments of `best_course`."""
 
-    Attributes:
-        speed: tokens/s of each candidate in each phase, shape (phases, C); NaN: it cannot be in force.
-    """
+    observation: Observation
+    ahead: Sequence[Phase]
+    candidates: Sequence[IntArray]
+    most_pause_s: float
 
-    def __init__(
-        self,
-        observation: Observation,
-        ahead: Sequence[Phase],
-        candidates: Sequence[IntArray],
-        most_pause_s: float,
-    ) -> None:
-        self._observation = observation
-        self._ahead = ahead
-        self._candidates = candidates
-        self._most_pause_s = most_pause_s
-        self.speed: FloatArray = np.array(
-            [[_speed(phase.world, devices) for devices in candidates] for phase in ahead]
+    @cached_property
+    def speed(self) -> FloatArray:
+        """Tokens/s of each candidate in each phase, shape (phases, C); NaN: it cannot be in force."""
+        return np.array(
+            [[_speed(phase.world, devices) for devices in self.candidates] for phase in self.ahead]
         )
 
     def entry(self) -> FloatArray:
         """Tokens that are not generated because of the moves into the first phase and the prefill, shape (C,)."""
-        observation, world = self._observation, self._ahead[0].world
-        in_force, tokens = observation.placement, np.zeros(len(self._candidates))
+        observation, world = self.observation, self.ahead[0].world
+        in_force, tokens = observation.placement, np.zeros(len(self.candidates))
         if in_force is not None:
             downs = (period.begin_s for period in observation.forecast if not period.up[in_force].all())
             time_s = next(downs, np.inf) - observation.time_s
-            seconds = [_moves_s(observation, world, devices, time_s) for devices in self._candidates]
+            seconds = [_moves_s(observation, world, devices, time_s) for devices in self.candidates]
             staying = np.nan_to_num([_speed(world, in_force)])
             tokens = self._tokens(np.array([seconds]), staying, self.speed[0])[0]
         if len(observation.steps) > 1:
             prefill = replace(world, steps=(replace(observation.steps[0], count=1),))
-            first_s = np.array([predict.shared_delay(prefill, devices) for devices in self._candidates])
+            first_s = np.array([predict.shared_delay(prefill, devices) for devices in self.candidates])
             with np.errstate(invalid="ignore"):
                 tokens += np.nan_to_num(first_s * self.speed[0], nan=np.inf)
         return tokens
 
     def change(self, number: int) -> FloatArray:
         """Tokens that are not generated because of a change of the candidate before a phase, shape (C, C)."""
-        before, phase = self._ahead[number - 1], self._ahead[number]
-        seconds = np.zeros(2 * (len(self._candidates),))
-        for q, old in enumerate(self._candidates):
+        before, phase = self.ahead[number - 1], self.ahead[number]
+        seconds = np.zeros(2 * (len(self.candidates),))
+        for q, old in enumerate(self.candidates):
             world = moving_from(old, before.world)
-            for p, new in enumerate(self._candidates):
+            for p, new in enumerate(self.candidates):
                 if p != q:
-                    if self._observation.warm_copies and self._observation.placement is None:
+                    if self.observation.warm_copies and self.observation.placement is None:
                         # The first placement may ask for copies of the blocks that move.
                         moved = np.flatnonzero(new != old)
                         copies = fitting_copies(world, old, [(moved, new[moved])])
@@ -130,11 +125,11 @@ class _Prices:
     def _tokens(self, seconds: FloatArray, old: FloatArray, new: FloatArray) -> FloatArray:
         """Tokens for `seconds` of moves; `old` and `new` are the speeds of the candidates [tokens/s]."""
         new = np.nan_to_num(new)
-        if self._observation.migration == "live" and not self._observation.lost.any():
+        if self.observation.migration == "live" and not self.observation.lost.any():
             # Decoding continues meanwhile at the old speed.
             lost = np.maximum(new[None] - old[:, None], 0.0) + SLOWED * new[None]
         else:
-            seconds, lost = pause_price(seconds, self._most_pause_s), new[None]
+            seconds, lost = pause_price(seconds, self.most_pause_s), new[None]
         with np.errstate(invalid="ignore"):
             tokens: FloatArray = np.where(np.isinf(seconds), np.inf, seconds * lost)
         return tokens

@@ -46,11 +46,7 @@ class Transition:
         self.resources = self._incidence()
         self._stay_s = np.inf
         self._live = observation.migration == "live" and not observation.lost.any()
-        if (
-            not self._first
-            and observation.placement is not None
-            and observation.up[observation.placement].all()
-        ):
+        if observation.placement is not None and observation.up[observation.placement].all():
             self._stay_s = predict.horizon_delay(observation, observation.placement)
 
     @property
