@@ -103,11 +103,6 @@ class Report:
         return not self.broken
 
     @property
-    def examples(self) -> int:
-        """Number of questions, summed over the laws."""
-        return sum(finding.examples for finding in self.findings)
-
-    @property
     def growth(self) -> str:
         """The decision time and its growth in one sentence."""
         return growth_text(self.timings)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headway.policies.search.group_moves import GroupMoves
+from headway.policies.search.group_moves import GroupMoves, groups_of
 from headway.policies.search.kernels import (
     Moves,
     Search,
@@ -27,6 +27,8 @@ from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.jit import compiled
 
 _NO_DEVICE = -1
+
+_groups_of = inlined(groups_of)
 
 
 def search_of(cost: PlacementCost, groups: GroupMoves, runs: RunMoves) -> Search:
@@ -89,23 +91,6 @@ def _upto(search: Search, devices: IntArray) -> FloatArray:
 
 
 @inlined
-def _groups(search: Search, devices: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """See `GroupMoves.groups`."""
-    keys = search.keys + search.per_device * devices
-    order = np.argsort(keys, kind="mergesort")
-    first, count, before = np.empty(len(order), np.int64), 0, -1
-    for place in range(len(order)):
-        key = keys[order[place]] >> 1
-        if key != before:
-            first[count], count, before = place, count + 1, key
-    size = np.empty(count, np.int64)
-    for group in range(count):
-        end = first[group + 1] if group + 1 < count else len(order)
-        size[group] = end - first[group]
-    return order, first[:count], size
-
-
-@inlined
 def _cost(search: Search, per_excess: FloatArray, state: State, loads: FloatArray) -> float:
     """See `PlacementCost.of_state`."""
     excess = np.empty(len(state.used))
@@ -118,7 +103,7 @@ def best_changes(search: Search, per_excess: FloatArray, devices: IntArray) -> A
     """Cost of a placement, and the results of `best_run` and `best_group`; of the latter the blocks themselves."""
     state, loads = _state(search, devices), _loads(search, devices)
     run = best_run(search, per_excess, state, loads, _upto(search, devices))
-    groups = _groups(search, devices)
+    groups = _groups_of(search.keys + search.per_device * devices)
     group_s, number, taken, device = best_group(search, per_excess, state, loads, groups)
     order, first, _ = groups
     rows = order[first[number] : first[number] + taken]

@@ -37,7 +37,7 @@ class GroupMoves:
     def best(self, state: State) -> Change:
         """The change of a placement with the lowest cost."""
         cost, times, usable = self._cost, self._cost.times, self._cost.usable
-        order, first, size = self.groups(state.devices)
+        order, first, size = groups_of(self.keys + self.per_device * state.devices)
         amounts = np.stack((np.ones_like(size), (size + 1) // 2, size))
         fresh = np.stack((size > 2, size > 1, size > 0))
         choice, group = np.nonzero(fresh)
@@ -63,18 +63,6 @@ class GroupMoves:
         best = int(total.argmin())
         begin = int(first[group[best]])
         return Change(float(total[best]), order[begin : begin + int(taken[best])], int(target[best]))
-
-    def groups(self, devices: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Blocks of one stage on one device that take equally long to move, under a placement, shape (B,).
-
-        Returns:
-            All blocks, group by group, a block that gathers last in its group, shape (B,); the first place and the size
-            of each group.
-        """
-        keys = self.keys + self.per_device * devices
-        order = np.argsort(keys, kind="stable")
-        first = np.flatnonzero(np.diff(keys[order] >> 1, prepend=-1))
-        return order, first, np.diff(first, append=len(order))
 
     def _changes(
         self,
@@ -117,6 +105,21 @@ class GroupMoves:
     def touched(self) -> tuple[IntArray, IntArray, IntArray]:
         """The stages whose time changes if all blocks of a stage move: numbers, begins and the stages."""
         return _touched_stages(self.holder.tobytes())
+
+
+def groups_of(keys: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Blocks of one stage on one device that take equally long to move; `keys` of all blocks, shape (B,).
+
+    Compiled code calls it, too.
+
+    Returns:
+        All blocks, group by group, a block that gathers last in its group, shape (B,); the first place and the size
+        of each group.
+    """
+    order = np.argsort(keys, kind="mergesort")
+    number = keys[order] >> 1
+    first = np.append(0, np.flatnonzero(number[1:] != number[:-1]) + 1)
+    return order, first, np.append(first[1:], len(order)) - first
 
 
 @lru_cache(_KEPT)

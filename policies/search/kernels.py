@@ -339,7 +339,7 @@ def best_group(
         per_excess: see `PlacementCost`.
         state: the placement.
         loads: of resources by the moves to the placement, shape (R,).
-        groups: see `GroupMoves.groups`.
+        groups: see `groups_of`.
 
     Returns:
         The least cost [s], the number of the group, of the blocks that move, and of their device.
