@@ -28,7 +28,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from headway.policies.common.layer_units import ends_and_layers
+from headway.policies.common.layer_units import ends_and_layers, on_devices
 from headway.policies.common.reachability import usable_first
 from headway.simcore import (
     Decision,
@@ -95,10 +95,8 @@ class _Layers:
         sizes = window_sizes(self._seconds[ring], self._most(ring) // rounds, len(self.rows) // rounds)
         if sizes is None:
             return None
-        devices = np.full(len(self._observation.blocks), ring[0], dtype=np.int64)
-        for rows, device in zip(self.rows, np.tile(np.repeat(ring, sizes), rounds), strict=True):
-            devices[rows] = device
-        return devices
+        plan = np.tile(np.repeat(ring, sizes), rounds)
+        return on_devices(self._observation.blocks, self.rows, plan, ring[0])
 
     def _most(self, ring: list[int]) -> IntArray:
         """Layers that fit on each device of a ring, whose first one holds embedding and output head too."""

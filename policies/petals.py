@@ -32,7 +32,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from headway.policies.common.layer_units import ends_and_layers
+from headway.policies.common.layer_units import ends_and_layers, on_devices
 from headway.policies.common.reachability import usable_first
 from headway.policies.common.transfer_times import over_horizon
 from headway.simcore import (
@@ -125,9 +125,7 @@ class _Swarm:
             starts = balanced_starts(length[length > 0][order], rate[order], len(self._rows))
             path = self._path(serving[order], starts, length[length > 0][order], client)
             if path is not None:
-                devices = np.full(len(self._observation.blocks), client, dtype=np.int64)
-                for rows, device in zip(self._rows, path, strict=True):
-                    devices[rows] = device
+                devices = on_devices(self._observation.blocks, self._rows, path, client)
                 if predict.fits(self._observation, devices):
                     return devices
         return None

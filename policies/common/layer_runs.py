@@ -55,13 +55,7 @@ def _best_runs(
 
 
 def cost_of_runs(observation: Observation, devices: IntArray, objective: Cost) -> float:
-    """The objective of a placement of whole units [s]; infinite if it splits a unit.
-
-    Args:
-        observation: the observation; moves are not counted.
-        devices: the device of each block, shape (B,).
-        objective: as in `layer_runs`.
-    """
+    """The objective of `layer_runs` for a placement, shape (B,) [s]; infinite if it splits a unit."""
     chain, plan = layer_chain(observation), plan_of(observation.blocks, devices)
     if plan is None:
         return float("inf")

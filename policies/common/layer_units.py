@@ -1,6 +1,6 @@
 """The units of layer-wise policies, which place whole layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -24,10 +24,15 @@ def units(blocks: BlockTable) -> tuple[IntArray, ...]:
     return tuple(immutable(np.flatnonzero(unit == number)) for number in range(unit.max() + 1))
 
 
-def spread(blocks: BlockTable, plan: Sequence[int] | IntArray) -> IntArray:
+def spread(blocks: BlockTable, plan: IntArray) -> IntArray:
     """The device of each block, shape (B,), from the device of each unit, shape (U,)."""
-    devices = np.empty(len(blocks), dtype=np.int64)
-    for rows, device in zip(units(blocks), plan, strict=True):
+    return on_devices(blocks, units(blocks), plan, -1)
+
+
+def on_devices(blocks: BlockTable, parts: Iterable[IntArray], plan: IntArray, others: int) -> IntArray:
+    """The device of each block, shape (B,): `plan` has one for the rows of each part, `others` is that of the rest."""
+    devices = np.full(len(blocks), others, dtype=np.int64)
+    for rows, device in zip(parts, plan, strict=True):
         devices[rows] = device
     return devices
 

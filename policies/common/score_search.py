@@ -69,9 +69,7 @@ class ScoreSearch:
     def place(self, observation: Observation, compiled: bool | None = None) -> IntArray | None:
         """The device of each block, shape (B,); None if no placement was found.
 
-        Args:
-            observation: the observation.
-            compiled: whether compiled code searches, which finds the same placement; None: after much work.
+        With `compiled`, compiled code searches, which finds the same placement; None: after much work.
         """
         place_all = _compiled_search(observation, compiled)
         chain = observation.step_graphs.chain

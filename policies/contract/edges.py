@@ -44,15 +44,9 @@ def star_world(
     layers: int = 1,
     output: int = 2,
 ) -> Scenario:
-    """A star of devices around the source, which is the first of them.
+    """A star of devices of these speeds [FLOP/s] around the source, the first of them, and one request.
 
-    Args:
-        name: of the scenario.
-        speeds: of the devices [FLOP/s].
-        links: rate [bytes/s] and latency [s] of the link from the source to each other device.
-        heads: of each layer.
-        layers: of the model.
-        output: tokens of the only request.
+    `links` has the rate [bytes/s] and latency [s] of the link from the source to each other device.
     """
     model = ModelSpec(
         name=name, layers=layers, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,

@@ -101,9 +101,7 @@ def _compositions(total: int, parts: int) -> IntArray:
 def _moving(moves: FloatArray, shares: IntArray) -> FloatArray:
     """Least time to move blocks so that each device has its share, shape (ways,).
 
-    Args:
-        moves: time to move each of the n blocks to each device, shape (n, D).
-        shares: number of blocks on each device, shape (ways, D).
+    `moves` are the times of each block to each device, shape (n, D), `shares` the numbers of blocks, shape (ways, D).
     """
     if not moves.any():
         return np.zeros(len(shares))

@@ -332,14 +332,7 @@ def best_group(
     loads: FloatArray,
     groups: tuple[IntArray, IntArray, IntArray],
 ) -> tuple[float, int, int, int]:
-    """See `GroupMoves.best`.
-
-    Args:
-        search: what placements have in common.
-        per_excess: see `PlacementCost`.
-        state: the placement.
-        loads: of resources by the moves to the placement, shape (R,).
-        groups: see `groups_of`.
+    """See `GroupMoves.best`; `per_excess` of `PlacementCost`, `loads` of `Transition`, `groups` of `groups_of`.
 
     Returns:
         The least cost [s], the number of the group, of the blocks that move, and of their device.
@@ -429,14 +422,7 @@ def _run_ends(search: Search, state: State) -> tuple[FloatArray, FloatArray, Flo
 def best_run(
     search: Search, per_excess: FloatArray, state: State, loads: FloatArray, upto: FloatArray
 ) -> tuple[float, int, int, int]:
-    """See `RunMoves.best`.
-
-    Args:
-        search: what placements have in common.
-        per_excess: see `PlacementCost`.
-        state: the placement.
-        loads: of resources by the moves to the placement, shape (R,).
-        upto: bytes of the stages before each, on each device, shape (S + 1, D).
+    """See `RunMoves.best`; `upto` are the bytes of the stages before each on each device, shape (S + 1, D).
 
     Returns:
         The least cost [s], the first and the last layer, and the number of the device in `usable`.

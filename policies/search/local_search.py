@@ -27,16 +27,9 @@ _steps = 0
 
 
 class LocalSearch:
-    """Improves placements under one observation.
+    """Improves placements under one observation; arguments as in `PlacementCost`.
 
-    Args:
-        observation: the observation.
-        most_pause_s: see `PlacementCost`.
-        before: see `PlacementCost`.
-        compiled: whether compiled code evaluates changes, which gives the same bits; None: after many steps.
-
-    Attributes:
-        cost: of placements.
+    Compiled code gives the same bits as array code; with None for `compiled` it takes over after many steps.
     """
 
     def __init__(
@@ -81,11 +74,7 @@ class LocalSearch:
         """A placement, shape (B,), that is improved while memory becomes scarce step by step (a penalty method).
 
         Where memory is tight, no single change of a placement that fits may help, although an exchange would. So the
-        search may exceed memory at first.
-
-        Args:
-            devices: the placement to begin with, shape (B,).
-            most_steps: maximum number of changes at each price of memory.
+        search may exceed memory at first. It makes at most `most_steps` changes at each price of memory.
         """
         cost = self.cost
         full = cost.per_excess

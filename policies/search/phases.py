@@ -32,11 +32,7 @@ def phases(observation: Observation, first_s: float) -> list[Phase]:
     """The phases of the forecast of an observation.
 
     A phase ends where a device or a link goes down or comes back, or free memory changes. The first one is at least as
-    long as the time until the next decision, because the placement stays until then.
-
-    Args:
-        observation: with a forecast.
-        first_s: time until the next decision.
+    long as `first_s`, the time until the next decision, because the placement stays until then.
     """
     periods = observation.forecast
     first = max(1, sum(period.begin_s - periods[0].begin_s < first_s for period in periods))
