@@ -56,7 +56,7 @@ class ResourceAware(ScoreSearch):
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
         staying = observation.placement if predict.can_stay(observation) else None
         least_s = np.inf if staying is None else predict.shared_delay(observation, staying)
-        targets = self._targets(observation, least_s)
+        targets = self._targets(observation, staying, least_s)
         if not targets:
             return Infeasible(NOTHING_FOUND)
         best: IntArray | None = None
@@ -70,7 +70,7 @@ class ResourceAware(ScoreSearch):
                 least_s, best = seconds, one
         return Keep() if best is None else Placement(best)
 
-    def _targets(self, observation: Observation, stay_s: float) -> list[IntArray]:
+    def _targets(self, observation: Observation, staying: IntArray | None, stay_s: float) -> list[IntArray]:
         """Placements to compare with staying, which takes `stay_s`."""
         scored = self.place(observation)
         targets = [scored]
@@ -78,7 +78,6 @@ class ResourceAware(ScoreSearch):
             targets += [fastest_alone(observation), layer_runs(observation, observation.source)]
         if self.moves == "single":
             search = LocalSearch(observation, np.inf)
-            staying = observation.placement if predict.can_stay(observation) else None
             improved = [
                 search.improved(start, _MOST_CHANGES) for start in (scored, staying) if start is not None
             ]

@@ -45,8 +45,8 @@ class HeadStage:
         return once[:, :, None] + layer.each[:, :, proj, None] * self._numbers
 
     def within(self, tables: FloatArray, room: IntArray) -> FloatArray:
-        """The tables with no more heads on each device than `room`, shape (D,)."""
-        return np.where(self._numbers > room[:, None], np.inf, tables)
+        """The tables with no more heads on each device than `room`, shape (..., D)."""
+        return np.where(self._numbers > room[..., None], np.inf, tables)
 
     def bounds(self, arrive: FloatArray, room: IntArray) -> FloatArray:
         """A lower bound on the time of the heads for each place of the projection [s], shape (D,).
@@ -63,7 +63,7 @@ class HeadStage:
         possible = np.flatnonzero(room.sum(axis=1) >= layer.heads)
         once = (arrive[:, :, None] + layer.leave).sum(axis=0).T[possible]
         table = once[:, :, None] + layer.each.sum(axis=0).T[possible][:, :, None] * self._numbers
-        table = np.where(self._numbers > room[possible][:, :, None], np.inf, table)
+        table = self.within(table, room[possible])
         lowest = self._lowest(table)[:, None]
         if not self._moving_matters:
             bounds[possible] = lowest[:, 0]

@@ -1,6 +1,6 @@
 """The best move of blocks of one kind and layer from one device to another, among all of them."""
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ class GroupMoves:
     Attributes:
         gatherer: whether each block gathers the outputs of its stage, shape (B,).
         holder: the stage whose block holds the input of each stage, and at last the result; -2 for the source.
+        touched: the stages whose time changes if all blocks of a stage move: numbers, begins and the stages.
         keys: numbers by which blocks are grouped, on device 0, shape (B,). Those of a block that gathers are odd.
         per_device: by how much they grow from device to device.
     """
@@ -29,6 +30,7 @@ class GroupMoves:
         self.gatherer = np.zeros(len(cost.observation.blocks), dtype=np.bool_)
         self.gatherer[times.gathers] = True
         self.holder = np.concatenate(([-2], times.stage_of[times.gathers]))
+        self.touched = _touched_stages(self.holder.tobytes())
         origins = int(cost.transition.origin_key.max()) + 1
         self.per_device = 2 * origins
         number = times.stage_of * cost.observation.devices * origins + cost.transition.origin_key
@@ -101,11 +103,6 @@ class GroupMoves:
         at = np.where(gathers[case], flat[begins[stage[case]] + offset], stage[case])
         return case, at
 
-    @cached_property
-    def touched(self) -> tuple[IntArray, IntArray, IntArray]:
-        """The stages whose time changes if all blocks of a stage move: numbers, begins and the stages."""
-        return _touched_stages(self.holder.tobytes())
-
 
 def groups_of(keys: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Blocks of one stage on one device that take equally long to move; `keys` of all blocks, shape (B,).
@@ -124,10 +121,7 @@ def groups_of(keys: IntArray) -> tuple[IntArray, IntArray, IntArray]:
 
 @lru_cache(_KEPT)
 def _touched_stages(holder: bytes) -> tuple[IntArray, IntArray, IntArray]:
-    """The stages whose time changes if all blocks of a stage move: numbers, begins and the stages.
-
-    `holder` are the bytes of the stages whose blocks hold the inputs, see `GroupMoves`.
-    """
+    """See `GroupMoves.touched`; `holder` are the bytes of `GroupMoves.holder`."""
     holders = np.frombuffer(holder, dtype=np.int64)
     numbers = range(len(holders) - 1)
     gathered = [np.flatnonzero(holders[1:] == number) for number in numbers]

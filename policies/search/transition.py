@@ -22,6 +22,8 @@ class Transition:
     are serial, or there are too many resources to count, one load stands for all.
 
     Attributes:
+        rules: whether this is the first placement; whether blocks move `live`; the longest pause wished [s]; the delay
+            of staying [s].
         origin_key: a number for the origin of each block, whether it is lost, and where it has warm copies, shape (B,).
             Blocks of one kind with the same number take equally long to move.
         origin: the device from which each block comes, shape (B,).
@@ -30,12 +32,16 @@ class Transition:
     """
 
     def __init__(self, observation: Observation, most_pause_s: float) -> None:
-        count = observation.devices
+        count, in_force = observation.devices, observation.placement
         self._observation = observation
-        self._first = observation.placement is None
         # Where the scenario spreads long migrations, no pause is too long.
-        spread = observation.pause_budget_s is not None and observation.pause_budget_s <= most_pause_s
-        self._most_pause_s = np.inf if spread else most_pause_s
+        if observation.pause_budget_s is not None and observation.pause_budget_s <= most_pause_s:
+            most_pause_s = np.inf
+        live = observation.migration == "live" and not observation.lost.any()
+        stay_s = np.inf
+        if in_force is not None and observation.up[in_force].all():
+            stay_s = predict.horizon_delay(observation, in_force)
+        self.rules = in_force is None, bool(live), float(most_pause_s), float(stay_s)
         none = np.zeros(len(observation.blocks), dtype=np.int64)
         self.origin: IntArray = none if observation.origin is None else observation.origin
         self.origin_key: IntArray = self.origin + count * observation.lost
@@ -44,22 +50,13 @@ class Transition:
             self.origin_key = self.origin_key + 2 * count * copies
         self.seconds = finite(predict.move_seconds(observation))
         self.resources = self._incidence()
-        self._stay_s = np.inf
-        self._live = observation.migration == "live" and not observation.lost.any()
-        if observation.placement is not None and observation.up[observation.placement].all():
-            self._stay_s = predict.horizon_delay(observation, observation.placement)
-
-    @property
-    def rules(self) -> tuple[bool, bool, float, float]:
-        """Whether this is the first placement; whether blocks move `live`; the longest pause wished; `stay_s`."""
-        return self._first, bool(self._live), float(self._most_pause_s), float(self._stay_s)
 
     def _incidence(self) -> FloatArray:
         observation, count = self._observation, self._observation.devices
         resources = int(observation.crossings.resource.max(initial=-1)) + 1
         disks = count if observation.load_seconds.any() else 0
         if (
-            self._first
+            observation.placement is None
             or observation.moves == "serial"
             or (resources + disks) * count > _MOST_LOADS
             or not resources
@@ -123,13 +120,12 @@ class Transition:
 
     def price(self, loads: FloatArray, delay_s: FloatArray | float) -> FloatArray:
         """What moves cost [s]; `loads` of shape (..., R), the delays of the placements of shape (...)."""
-        if self._first:
+        first, live, most_pause_s, stay_s = self.rules
+        if first:
             return np.zeros(loads.shape[:-1])
         # One resource after another, because NumPy is slow along short axes.
         pause: FloatArray = reduce(np.maximum, np.moveaxis(loads, -1, 0))
-        if self._live:
-            return live_price(pause, delay_s, self._stay_s)
-        return pause_price(pause, self._most_pause_s)
+        return live_price(pause, delay_s, stay_s) if live else pause_price(pause, most_pause_s)
 
 
 def pause_price(pause_s: FloatArray, most_pause_s: float) -> FloatArray:
