@@ -114,5 +114,4 @@ def fastest_order(observation: Observation, devices: IntArray) -> IntArray:
 
 def _fill_cost(units_in_all: int, power: FloatArray) -> FloatArray:
     """Cost of each number of units on devices of each power, shape (N, U + 1); its least sum is the water level."""
-    cost: FloatArray = np.arange(units_in_all + 1) ** 2 / np.maximum(finite(power), 1e-12)[:, None]
-    return cost
+    return np.arange(units_in_all + 1) ** 2 / np.maximum(finite(power), 1e-12)[:, None]

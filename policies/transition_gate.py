@@ -63,8 +63,7 @@ class TransitionGate:
     @property
     def declares(self) -> Mapping[str, str]:
         """The laws that the wrapped policy declares to break."""
-        declares: Mapping[str, str] = getattr(self.policy, "declares", {})
-        return declares
+        return getattr(self.policy, "declares", {})
 
     @cached_property
     def _better_at(self) -> list[float]:

@@ -16,8 +16,7 @@ _UNREACHABLE_S = 1e9
 
 def finite(seconds: FloatArray) -> FloatArray:
     """Times [s] with a very long time in place of infinity, same shape."""
-    limited: FloatArray = np.minimum(seconds, _UNREACHABLE_S)
-    return limited
+    return np.minimum(seconds, _UNREACHABLE_S)
 
 
 def message(observation: Observation, size: float) -> FloatArray:

@@ -72,8 +72,7 @@ class RunMoves:
         leave[last + 1 < stages] = change[len(first) :]
         leave[last + 1 == stages] = times.tables.back[usable] - state.back_s
         inner = np.cumsum(times.whole[:, usable] - state.seconds[:, None], axis=0)
-        delta: FloatArray = (entry - inner[first])[:, None, :] + (inner[last] + leave)[None, :, :]
-        return delta
+        return (entry - inner[first])[:, None, :] + (inner[last] + leave)[None, :, :]
 
     def _excess(self, state: State) -> FloatArray:
         """Cost of the memory that is lacking after each move, shape (n, n, m)."""

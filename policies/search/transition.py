@@ -115,8 +115,7 @@ class Transition:
         route = self.origin[moved] * count + devices[moved]
         np.add.at(now, stage_of[moved] + 1, seconds[moved, None] * self.resources[route])
         delta = np.cumsum(then - now[:, None, :], axis=0)
-        changed: FloatArray = self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
-        return changed
+        return self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
 
     def price(self, loads: FloatArray, delay_s: FloatArray | float) -> FloatArray:
         """What moves cost [s]; `loads` of shape (..., R), the delays of the placements of shape (...)."""
@@ -130,8 +129,7 @@ class Transition:
 
 def pause_price(pause_s: FloatArray, most_pause_s: float) -> FloatArray:
     """Price of pauses [s], same shape: their time, and more for the part above `most_pause_s`."""
-    price: FloatArray = pause_s + BEYOND * np.maximum(pause_s - most_pause_s, 0.0)
-    return price
+    return pause_s + BEYOND * np.maximum(pause_s - most_pause_s, 0.0)
 
 
 def live_price(moving_s: FloatArray | float, delay_s: FloatArray | float, stay_s: float) -> FloatArray:
@@ -143,5 +141,4 @@ def live_price(moving_s: FloatArray | float, delay_s: FloatArray | float, stay_s
         stay_s: delay over the horizon under the placement in force [s].
     """
     slower = np.maximum(1.0 - np.asarray(delay_s) / stay_s, 0.0) if stay_s > 0.0 else 0.0
-    price: FloatArray = np.minimum(moving_s, stay_s) * slower + SLOWED * moving_s
-    return price
+    return np.minimum(moving_s, stay_s) * slower + SLOWED * moving_s
