@@ -8,11 +8,8 @@ import numpy as np
 from headway.simcore import BlockTable, IntArray
 from headway.simcore.arrays import immutable
 
-_KEPT = 8
-"""Number of block tables whose units are cached."""
 
-
-@lru_cache(_KEPT)
+@lru_cache(maxsize=8)
 def units(blocks: BlockTable) -> tuple[IntArray, ...]:
     """The rows of the block table that belong to each unit, in the order in which a token meets the units.
 

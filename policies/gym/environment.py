@@ -6,7 +6,8 @@ decision switches to the agent, and `step` switches back (docs/decisions, 39).
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -180,23 +181,23 @@ class PlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
         return {"time_s": turn.observation.time_s, "seed": self._seed, "action_mask": mask}
 
 
+@dataclass(frozen=True, eq=False)
 class _Agent:
     """The policy of the run: it switches to the caller of `step` for each decision."""
 
-    name = "gym"
+    name: ClassVar[str] = "gym"
 
-    def __init__(self, start: Policy, group: IntArray) -> None:
-        self._start = start
-        self._group = group
+    start: Policy
+    group: IntArray
 
     def decide(self, observation: Observation) -> Decision:
         """The decision of the action that `step` receives."""
         proposed: Decision = Keep()
         devices = observation.placement
         if devices is None or not observation.up[devices].all():
-            proposed = self._start.decide(observation)
+            proposed = self.start.decide(observation)
             devices = proposed.devices if isinstance(proposed, Placement) else devices
-        turn = Turn(observation, proposed, devices, self._group)
+        turn = Turn(observation, proposed, devices, self.group)
         return turn.decision(getcurrent().parent.switch(turn))
 
 

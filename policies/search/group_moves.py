@@ -9,9 +9,6 @@ from headway.policies.search.placement_cost import Change, PlacementCost
 from headway.policies.search.stages import State
 from headway.simcore import FloatArray, IntArray
 
-_KEPT = 8
-"""Number of models whose tables are cached."""
-
 
 class GroupMoves:
     """Moves of one, half or all blocks of a stage that are on one device.
@@ -119,7 +116,7 @@ def groups_of(keys: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     return order, first, np.append(first[1:], len(order)) - first
 
 
-@lru_cache(_KEPT)
+@lru_cache(maxsize=8)
 def _touched_stages(holder: bytes) -> tuple[IntArray, IntArray, IntArray]:
     """See `GroupMoves.touched`; `holder` are the bytes of `GroupMoves.holder`."""
     holders = np.frombuffer(holder, dtype=np.int64)

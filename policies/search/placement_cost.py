@@ -94,12 +94,9 @@ class PlacementCost:
 
     def _exact_cost(self, devices: IntArray) -> float:
         observation = self.observation
-        if not observation.up[devices].all():
-            return np.inf
         in_force = self.before.placement is not None and np.array_equal(devices, self.before.placement)
-        if not (predict.fits(observation, devices) or in_force):
-            return np.inf
-        delay_s = predict.shared_delay(observation, devices)
+        possible = observation.up[devices].all() and (in_force or predict.fits(observation, devices))
+        delay_s = predict.shared_delay(observation, devices) if possible else np.inf
         if not np.isfinite(delay_s):
             return np.inf
         target = predict.reachable(self.before, devices)
