@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.policies.common.layer_units import units
+from headway.policies.common.layer_units import spread, units
 from headway.policies.common.reachability import usable
 from headway.simcore import BlockTable, Decision, FloatArray, IntArray, Observation, Placement, predict
 
@@ -19,11 +19,9 @@ _HALF_RATE, _HALF_TOKENS = 12.5e6, 100.0
 
 def groups_of(blocks: BlockTable, most: int) -> IntArray:
     """The group of each block, shape (B,): at most `most` groups of consecutive layers, as equal as possible."""
-    rows = units(blocks)
-    group = np.empty(len(blocks), dtype=np.int64)
-    for number, members in enumerate(np.array_split(np.arange(len(rows)), min(most, len(rows)))):
-        group[np.concatenate([rows[unit] for unit in members])] = number
-    return group
+    count = len(units(blocks))
+    parts = np.array_split(np.arange(count), min(most, count))
+    return spread(blocks, np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
 
 
 @dataclass(frozen=True, eq=False)
