@@ -4,7 +4,7 @@ It starts from several placements, improves each by the best changes (`policies.
 best of all for which decoding, moving and reading from disk are predicted to take the least time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
@@ -86,7 +86,8 @@ class LookAhead:
         ahead = phases(observation, predict.shared_delay(decode, best))
         candidates = [observation.placement] if predict.can_stay(observation) else []
         candidates += [best, *self._candidates(observation, best, [phase.world for phase in ahead])]
-        course = best_course(observation, ahead, _different(candidates), self.most_pause_s)
+        different = {devices.tobytes(): devices for devices in candidates if devices is not None}
+        course = best_course(observation, ahead, list(different.values()), self.most_pause_s)
         return course.placements if np.isfinite(course.seconds) else (best,)
 
     def _candidates(
@@ -102,8 +103,3 @@ class LookAhead:
                 yield (target := self._best(world, observation))
                 if target is not None:
                     yield self._best(worlds[0], moving_from(target, worlds[0]))
-
-
-def _different(placements: Iterable[IntArray | None]) -> list[IntArray]:
-    """The placements that were found, each once."""
-    return list({devices.tobytes(): devices for devices in placements if devices is not None}.values())

@@ -117,7 +117,9 @@ class _Search:
         """Place the heads as if the last two blocks needed no memory, and again if they do not fit beside these."""
         layer, stage = self._layer, self._stage
         before = float(layer.embed[embed] + layer.proj[proj])
-        ends = before + np.where(self._total_room(held) >= layer.heads, self._ends(proj), np.inf)
+        # From the projection to the source, for each pair of places of the last two blocks.
+        after = (layer.between[proj] + layer.ffn)[:, None] + layer.tail
+        ends = before + np.where(self._total_room(held) >= layer.heads, after, np.inf)
         index = np.arange(len(held))
         tables = stage.within(stage.tables(embed, proj), layer.room[held, index])
         free = stage.best(tables, self._limit - float(ends.min()))
@@ -137,11 +139,6 @@ class _Search:
             if assignment is not None:
                 self._limit = seconds + assignment[0]
                 self._best = assignment[1], int(layer.holders[embed]), proj, ffn, lm_head
-
-    def _ends(self, proj: int) -> FloatArray:
-        """Time from the projection to the source for each pair of places of the last two blocks, shape (D, L)."""
-        ends: FloatArray = (self._layer.between[proj] + self._layer.ffn)[:, None] + self._layer.tail
-        return ends
 
     def _room_beside_proj(self, held: IntArray | int) -> IntArray:
         """Number of heads that fit on each device beside the blocks `held`, by place of the projection, (D, D)."""
