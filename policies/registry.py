@@ -45,7 +45,6 @@ _POLICIES: Mapping[str, Callable[..., Policy]] = {
     )
 }
 
-
 _WRAPPED = "look-ahead"
 """The default of a parameter that is a policy."""
 

@@ -9,7 +9,7 @@ Options come in the same groups as in the file: `BlockOptions`, `NetworkOptions`
 """
 
 from headway.simcore import predict
-from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.arrays import BoolArray, FloatArray, IntArray
 from headway.simcore.audit import Audit, AuditError
 from headway.simcore.engine.network.transport import Ideal, Tcp
 from headway.simcore.engine.realtime import Lateness
@@ -65,6 +65,7 @@ __all__ = [
     "Batch",
     "BlockOptions",
     "BlockTable",
+    "BoolArray",
     "Chain",
     "Change",
     "Cluster",

@@ -5,7 +5,9 @@ it does not matter for results which form is used, and environment variables suc
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,6 +24,30 @@ def version_of(folder: Path) -> str:
     for path in sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+_SHARE_WITH_NUMBA = 0.2
+"""Share of `PlainWork.most` if something else has loaded numba."""
+
+
+@dataclass
+class PlainWork:
+    """Work that plain code does in a process, until it is worth loading compiled code.
+
+    Which code it is does not matter for results. In a small run, loading would take longer than it saves.
+
+    Attributes:
+        most: that plain code does.
+        done: so far.
+    """
+
+    most: float
+    done: float = 0.0
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether compiled code is to go on."""
+        return self.done > self.most * (_SHARE_WITH_NUMBA if "numba" in sys.modules else 1.0)
 
 
 def compiled(

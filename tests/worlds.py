@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from hypothesis import strategies as st
 
-from headway.policies.contract.question import Question, Scripted, observation_of
+from headway.policies.contract.question import Question, observation_of
 from headway.policies.contract.strategies import (
     blinking,
     clusters,
@@ -28,6 +28,7 @@ from headway.simcore import (
     Device,
     Ideal,
     IntArray,
+    Keep,
     Link,
     MemoryOptions,
     ModelSpec,
@@ -67,6 +68,25 @@ __all__ = [
     "with_devices",
     "with_links",
 ]
+
+
+class Scripted:
+    """A policy that returns given placements one after another, then keeps the last.
+
+    Attributes:
+        observations: the observations that it received, in order.
+    """
+
+    name = "scripted"
+
+    def __init__(self, *placements: IntArray) -> None:
+        self._remaining = list(placements)
+        self.observations: list[Observation] = []
+
+    def decide(self, observation: Observation) -> Decision:
+        """The next placement."""
+        self.observations.append(observation)
+        return Placement(self._remaining.pop(0)) if self._remaining else Keep()
 
 
 _GROUPS = {

@@ -1,14 +1,13 @@
 """Packing of items into the memory of devices, by a search over all ways to do it."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headway.simcore import FloatArray, IntArray, predict
+from headway.simcore import BoolArray, FloatArray, IntArray, predict
 
 _MOST_CHOICES = 20_000
 
 
-def packed(sizes: FloatArray, room: FloatArray, preferred: NDArray[np.bool_]) -> IntArray | None:
+def packed(sizes: FloatArray, room: FloatArray, preferred: BoolArray) -> IntArray | None:
     """Pack items into devices so that no device holds more than its room.
 
     The search places the largest item first, each item on the preferred device where it leaves the least room, and
@@ -58,7 +57,7 @@ def _take_back(
         free[device] -= sizes[item]
 
 
-def _options(size: float, free: FloatArray, preferred: NDArray[np.bool_]) -> list[int]:
+def _options(size: float, free: FloatArray, preferred: BoolArray) -> list[int]:
     """Devices with room for an item of this size, the best last."""
     rank = np.lexsort((-np.arange(len(free)), -free, preferred))
     options: list[int] = rank[free[rank] >= size].tolist()

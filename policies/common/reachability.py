@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headway.simcore import IntArray, Observation
+from headway.simcore import BoolArray, IntArray, Observation
 
 
-def usable(observation: Observation) -> NDArray[np.bool_]:
+def usable(observation: Observation) -> BoolArray:
     """Which devices are up, and can be reached from the source and back, shape (D,)."""
     source = observation.source
-    connected: NDArray[np.bool_] = (observation.rate[source] > 0.0) & (observation.rate[:, source] > 0.0)
+    connected: BoolArray = (observation.rate[source] > 0.0) & (observation.rate[:, source] > 0.0)
     return connected & np.isfinite(observation.kind_seconds).all(axis=0)
 
 

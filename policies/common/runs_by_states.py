@@ -10,10 +10,9 @@ programme without memory, run backwards, and for throughput by work that can be 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headway.policies.common.layer_chain import Cost, LayerChain, joined, prolonged
-from headway.simcore import FloatArray, IntArray, predict
+from headway.simcore import BoolArray, FloatArray, IntArray, predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +89,7 @@ def _begin(chain: LayerChain, objective: Cost, first: int | None) -> _States:
     return _States(finished, stage, np.full(len(device), chain.bytes_held[0]), none, device, none, none)
 
 
-def _extend(chain: LayerChain, objective: Cost, old: _States, used: NDArray[np.bool_], unit: int) -> _States:
+def _extend(chain: LayerChain, objective: Cost, old: _States, used: BoolArray, unit: int) -> _States:
     """Every state with the next unit on the same device, or on one that has none yet, where there is room."""
     size, seconds = chain.bytes_held[unit], chain.seconds[unit]
     stay = np.flatnonzero(old.held + size <= chain.memory[old.device])
@@ -118,7 +117,7 @@ def _close(chain: LayerChain, objective: Cost, states: _States) -> FloatArray:
     return joined(objective, states.finished, states.stage, back, np.zeros(len(back)))[0]
 
 
-def _ranks(sets: NDArray[np.bool_]) -> IntArray:
+def _ranks(sets: BoolArray) -> IntArray:
     """The place of each row, a set of devices, in the order of all different ones; shape (n,) from (n, D)."""
     bits = np.packbits(sets, axis=1)
     words = np.zeros((len(bits), -(-bits.shape[1] // 8) * 8), dtype=np.uint8)
@@ -149,7 +148,7 @@ def _undominated(states: _States, count: int) -> IntArray:
 
 
 def _promising(
-    chain: LayerChain, objective: Cost, states: _States, used: NDArray[np.bool_], unit: int, most: int
+    chain: LayerChain, objective: Cost, states: _States, used: BoolArray, unit: int, most: int
 ) -> IntArray:
     """Rows that can be completed as far as memory tells, at most `most` of them, of the lowest estimates.
 
@@ -166,7 +165,7 @@ def _promising(
     return rows[np.argsort(estimate, kind="stable")[:most]]
 
 
-def _free(states: _States, used: NDArray[np.bool_], unit: int, amount: FloatArray) -> FloatArray:
+def _free(states: _States, used: BoolArray, unit: int, amount: FloatArray) -> FloatArray:
     """The sum of an amount of each device, shape (D,), over the devices without a run, shape (n,).
 
     Not `@`: the order in which BLAS adds depends on the processor, and states may tie.
@@ -176,14 +175,14 @@ def _free(states: _States, used: NDArray[np.bool_], unit: int, amount: FloatArra
     return free
 
 
-def _room(chain: LayerChain, states: _States, used: NDArray[np.bool_], unit: int) -> NDArray[np.bool_]:
+def _room(chain: LayerChain, states: _States, used: BoolArray, unit: int) -> BoolArray:
     """Whether the units to come could be held by what is left, counted in bytes and in units of the usual size."""
     left = chain.bytes_held[unit + 1 :]
     slack = predict.TOLERANCE_BYTES
     here = chain.memory[states.device] - states.held
     # No device counts for more than all remaining units, so that small numbers keep their precision.
     memory = np.minimum(chain.memory, left.sum())
-    enough: NDArray[np.bool_] = _free(states, used, unit, memory) + here + slack >= left.sum()
+    enough: BoolArray = _free(states, used, unit, memory) + here + slack >= left.sum()
     usual = chain.usual_bytes
     if usual > 0.0:
         here = np.floor(here / usual + 1e-9)
@@ -191,7 +190,7 @@ def _room(chain: LayerChain, states: _States, used: NDArray[np.bool_], unit: int
     return enough
 
 
-def _divided(chain: LayerChain, states: _States, used: NDArray[np.bool_], unit: int) -> FloatArray:
+def _divided(chain: LayerChain, states: _States, used: BoolArray, unit: int) -> FloatArray:
     """The slowest stage if the work to come could be divided arbitrarily among the devices still free, shape (n,)."""
     speed = 1.0 / np.maximum(chain.seconds[unit + 1 :].sum(axis=0), 1e-300)
     here = speed[states.device]

@@ -29,13 +29,8 @@ from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, ji
 
 NOTHING_FOUND = "no device has the memory for some block, even after moving smaller ones"
 
-_PLAIN_WORK = 500_000
-"""Blocks times devices of searches in a process that plain code does; compiled code does the following ones.
-
-In a small run, loading the compiled code would take longer than it saves.
-"""
-
-_work = 0
+_plain = jit.PlainWork(500_000)
+"""Blocks times devices of searches."""
 
 _QUEUES = np.isin(np.arange(len(Kind)), (Kind.HEAD, Kind.FFN))
 """Whether blocks of a kind and layer on one device run one after another, shape (kinds,)."""
@@ -71,21 +66,21 @@ class ScoreSearch:
 
         With `compiled`, compiled code searches, which finds the same placement; None: after much work.
         """
-        place_all = _compiled_search(observation, compiled)
+        _plain.done += len(observation.blocks) * observation.devices
         chain = observation.step_graphs.chain
         rows = self.most_backtracks + 2, observation.devices
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             draft = self._draft(observation)
             order = _order(observation, draft.compute_s)
         numbers = self.most_evictions, self.most_backtracks
-        if place_all is None:
+        if not (_plain.is_enough if compiled is None else compiled):
             columns: list[Any] = [one.tolist() if isinstance(one, np.ndarray) else one for one in draft]
             lists = Draft(*columns)
             complete = score_kernel.place_all(
                 lists, chain.lists, order.tolist(), *numbers, [[False] * rows[1] for _ in range(rows[0])]
             )
             return np.array(lists.devices, dtype=np.int64) if complete else None
-        complete = place_all(draft, chain.arrays, order, *numbers, np.zeros(rows, dtype=np.bool_))
+        complete = _compiled()(draft, chain.arrays, order, *numbers, np.zeros(rows, dtype=np.bool_))
         return draft.devices if complete else None
 
     def _draft(self, observation: Observation) -> Draft:
@@ -118,17 +113,9 @@ class ScoreSearch:
         )
 
 
-def _compiled_search(observation: Observation, compiled: bool | None) -> Any:
-    """The compiled form of `score_kernel.place_all`; None if the plain form is to search."""
-    global _work  # noqa: PLW0603 (whichever form it chooses, the placement is the same)
-    _work += len(observation.blocks) * observation.devices
-    if compiled is None:
-        compiled = _work > _PLAIN_WORK
-    return _compiled() if compiled else None
-
-
 @cache
 def _compiled() -> Any:
+    """The compiled form of `score_kernel.place_all`."""
     return jit.compiled(score_kernel.place_all, score_kernel.HELPERS)
 
 

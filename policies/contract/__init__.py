@@ -8,7 +8,7 @@ from headway.policies.contract import strategies
 from headway.policies.contract.check import check_law, check_policy, declarations
 from headway.policies.contract.laws import LAWS, Law
 from headway.policies.contract.module import policy_contract
-from headway.policies.contract.question import Question, Scripted, StartingFrom
+from headway.policies.contract.question import Question, StartingFrom
 from headway.policies.contract.report import Finding, Report
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "Law",
     "Question",
     "Report",
-    "Scripted",
     "StartingFrom",
     "check_law",
     "check_policy",

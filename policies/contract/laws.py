@@ -46,7 +46,6 @@ Family: TypeAlias = Literal["mixed", "again", "edges", "repeated decisions", "on
 _ROUNDING = 1e-9
 """Relative tolerance for times, for rounding errors."""
 
-
 _UNITS = (*((2.0**power, 1.0) for power in (-12, 12, -30, 30)), (1.0, 2.0**12), (1.0, 2.0**30))
 """Factors on times, and on sizes and work. Sizes do not become smaller, because of the tolerance in bytes."""
 

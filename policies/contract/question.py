@@ -9,7 +9,6 @@ import numpy as np
 from headway.simcore import (
     Decision,
     IntArray,
-    Keep,
     Observation,
     Placement,
     Policy,
@@ -17,25 +16,6 @@ from headway.simcore import (
     Scenario,
     simulate,
 )
-
-
-class Scripted:
-    """A policy that returns given placements one after another, then keeps the last.
-
-    Attributes:
-        observations: the observations that it received, in order.
-    """
-
-    name = "scripted"
-
-    def __init__(self, *placements: IntArray) -> None:
-        self._remaining = list(placements)
-        self.observations: list[Observation] = []
-
-    def decide(self, observation: Observation) -> Decision:
-        """The next placement."""
-        self.observations.append(observation)
-        return Placement(self._remaining.pop(0)) if self._remaining else Keep()
 
 
 class _ReachedError(Exception):

@@ -272,16 +272,7 @@ def questions(
     cluster = clusters(most=most, mesh=mesh)
     scenario = draw(scenarios(cluster=cluster, model=model, most_shards=most_shards, most_tokens=2))
     request = replace(scenario.requests[0], output=scenario.controller.interval * 2, arrival_s=0.0)
-    scenario = replace(
-        scenario,
-        requests=(request,),
-        controller=replace(
-            scenario.controller,
-            migration=draw(st.sampled_from(["blocking", "live"])),
-            weights_on_disk=draw(st.booleans()),
-            warm_copies=draw(st.booleans()),
-        ),
-    )
+    scenario = replace(scenario, requests=(request,), controller=_moves(draw, scenario.controller))
     count = len(scenario.cluster.devices)
     if tight:
         shares = np.array(draw(st.lists(reals(0.01, 1.0), min_size=count, max_size=count)))
@@ -369,17 +360,23 @@ def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] 
     sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
     cluster = clusters(most=most, steady=False)
     scenario = draw(scenarios(cluster=cluster, model=model, requests=2, most_shards=2, sharing=sharing))
-    migration: Migration = draw(st.sampled_from(["blocking", "live"]))
     controller = replace(
-        scenario.controller,
+        _moves(draw, scenario.controller),
         window_s=0.0,
-        migration=migration,
-        weights_on_disk=draw(st.booleans()),
-        warm_copies=draw(st.booleans()),
         caches=draw(st.sampled_from(get_args(Caches))),
         pause_budget_s=draw(st.one_of(st.none(), reals(1e-3, 1e-1))),
     )
     return Question(replace(scenario, controller=controller))
+
+
+def _moves(draw: st.DrawFn, controller: ControllerOptions) -> ControllerOptions:
+    """The options with any kind of migration."""
+    return replace(
+        controller,
+        migration=draw(st.sampled_from(get_args(Migration))),
+        weights_on_disk=draw(st.booleans()),
+        warm_copies=draw(st.booleans()),
+    )
 
 
 def needed_bytes(scenario: Scenario) -> float:

@@ -18,10 +18,8 @@ from headway.traces.errors import error_text
 Factory: TypeAlias = Callable[[], Policy]
 """Makes a new policy, such as a class without required parameters."""
 
-
 MOST_WAIT_S = 60.0
 """Wall time limit of a decision [s]."""
-
 
 _PATIENCE = 5.0
 """Factor on the limit for a policy that used less than 1 / `_PATIENCE` of the processor."""

@@ -14,11 +14,11 @@ import numpy as np
 from greenlet import GreenletExit, getcurrent, greenlet
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Dict, Discrete, Space
-from numpy.typing import NDArray
 
 from headway.policies.gym.turn import Arrays, Turn, groups_of
 from headway.policies.registry import create
 from headway.simcore import (
+    BoolArray,
     Change,
     Decision,
     IntArray,
@@ -155,7 +155,7 @@ class PlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
         reward = self._reward(end_s) - (0.0 if status == "complete" else self._penalty_s)
         return last.arrays, reward, True, False, self._info(last) | {"status": status, "time_s": end_s}
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> BoolArray:
         """Whether each action is possible now, shape (1 + G * D,): to keep the placement, or a move that fits.
 
         Raises:

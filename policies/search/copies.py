@@ -39,8 +39,8 @@ def with_copies(observation: Observation, course: Sequence[IntArray], most_pause
         if lost != observation.source
     ]
     wishes.sort(key=lambda wish: float(size[wish[0]].sum()))
-    later = [(np.flatnonzero(after != before), after) for before, after in pairwise(course)]
-    expected = [(rows, after[rows]) for rows, after in later]
+    moves = ((np.flatnonzero(after != before), after) for before, after in pairwise(course))
+    expected = [(rows, after[rows]) for rows, after in moves]
     return Placement(devices, fitting_copies(observation, devices, [*expected, *wishes]))
 
 

@@ -3,11 +3,10 @@
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headway.policies.search.placement_cost import Change, PlacementCost
 from headway.policies.search.stages import State
-from headway.simcore import FloatArray, IntArray
+from headway.simcore import BoolArray, FloatArray, IntArray
 
 
 class GroupMoves:
@@ -70,7 +69,7 @@ class GroupMoves:
         source: IntArray,
         target: IntArray,
         taken: IntArray,
-        gathers: NDArray[np.bool_],
+        gathers: BoolArray,
     ) -> FloatArray:
         """By how much the delay changes if `taken` blocks of a stage move, for n changes."""
         times, stages = self._cost.times, len(state.seconds)
@@ -91,7 +90,7 @@ class GroupMoves:
         delta += np.bincount(case, weights=seconds - state.seconds[at], minlength=len(stage))
         return delta
 
-    def _affected(self, stage: IntArray, gathers: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+    def _affected(self, stage: IntArray, gathers: BoolArray) -> tuple[IntArray, IntArray]:
         """Changes and the stages whose time they change, as pairs; stage S is the way of the result to the source."""
         sizes, begins, flat = self.touched
         count = np.where(gathers, sizes[stage], 1)

@@ -8,7 +8,7 @@ import numpy as np
 from headway.policies.search.group_moves import GroupMoves
 from headway.policies.search.placement_cost import Change, PlacementCost
 from headway.policies.search.run_moves import RunMoves
-from headway.simcore import IntArray, Observation
+from headway.simcore import IntArray, Observation, jit
 
 _SCARCITY = (1.0, 10.0, 100.0)
 """Prices of memory in turn: the delay of the placement, this many times, for as much memory as all devices have."""
@@ -16,14 +16,8 @@ _SCARCITY = (1.0, 10.0, 100.0)
 _LEAST_GAIN = 1e-6
 """Relative gain below which the search ends."""
 
-
-_ARRAY_STEPS = 2000
-"""Steps of searches in a process that array code takes; compiled code takes the following ones.
-
-In a small run, loading the compiled code would take longer than it saves.
-"""
-
-_steps = 0
+_plain = jit.PlainWork(2000)
+"""Steps of searches."""
 
 
 class LocalSearch:
@@ -56,13 +50,12 @@ class LocalSearch:
 
     def improved(self, devices: IntArray, most_steps: int) -> IntArray:
         """A placement, shape (B,), after at most `most_steps` changes, each the best one."""
-        global _steps  # noqa: PLW0603
         devices = devices.copy()
         if self._module is not None:
             self._module.improve(self._search, self.cost.per_excess, devices, most_steps, _LEAST_GAIN)
             return devices
         for _ in range(most_steps):
-            _steps += 1
+            _plain.done += 1
             cost_s, *changes = self.best_changes(devices)
             best = min(changes, key=lambda change: change.cost_s)
             if not best.cost_s < cost_s * (1.0 - _LEAST_GAIN):
@@ -89,5 +82,5 @@ class LocalSearch:
 def _compiled_search(compiled: bool | None) -> ModuleType | None:
     """`policies.search.compiled_search`, or None for array code."""
     if compiled is None:
-        compiled = _steps > _ARRAY_STEPS
+        compiled = _plain.is_enough
     return importlib.import_module("headway.policies.search.compiled_search") if compiled else None

@@ -70,7 +70,7 @@ class Transition:
         return table[:, table.any(axis=0)]
 
     def loads(self, devices: IntArray) -> FloatArray:
-        """Load of each resource by the moves to a placement, shape (R,)."""
+        """Load that the moves to a placement put on each resource, shape (R,)."""
         route = self.origin * self._observation.devices + devices
         seconds = self.seconds[np.arange(len(devices)), devices]
         by_route = np.bincount(route, weights=seconds, minlength=len(self.resources))

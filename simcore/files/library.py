@@ -102,7 +102,7 @@ def shipped_library() -> Library:
 
 
 def overlaid(library: Library, path: str | os.PathLike[str]) -> Library:
-    """A library with the changes of a file of the same form.
+    """A library as a file of the same form changes it.
 
     Keys of a known entry replace its values; an unknown name adds an entry, which needs all required values or `like`.
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from worlds import Scripted
 
-from headway.policies.contract import Question, Scripted, check_law, strategies
+from headway.policies.contract import Question, check_law, strategies
 from headway.policies.contract.question import observation_of
 from headway.simcore import (
     Cluster,
