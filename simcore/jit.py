@@ -76,6 +76,23 @@ def compiled(
         register_jitable(helper)
     options["inline"] = "always" if inline else "never"
     try:
-        return cast("Function", njit(cache=cache, **options)(function))
+        result = njit(cache=cache, **options)(function)
     except RuntimeError:
         return cast("Function", njit(**options)(function))
+    _empty_unreadable_cache(result)
+    return cast("Function", result)
+
+
+def _empty_unreadable_cache(function: Any) -> None:
+    """Empty the cache of a function if numba cannot read its index.
+
+    The index refers to classes of arguments. If an older version wrote it, some may no longer exist, and numba would
+    raise an error before it notices that the file of the function has changed.
+    """
+    index = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    if index is None:  # nothing is cached, or nothing is compiled
+        return
+    try:
+        index._load_index()
+    except Exception:
+        function._cache.flush()
