@@ -180,14 +180,10 @@ class Trace:
     @overload
     def reach(self, t0: float, amount: FloatArray) -> FloatArray: ...
     def reach(self, t0: float | FloatArray, amount: float | FloatArray) -> float | FloatArray:
-        """The earliest t1 >= t0 with `integral(t0, t1) >= amount`, or infinity if there is none.
+        """The earliest t1 >= t0 [s] with `integral(t0, t1) >= amount` >= 0, or infinity if there is none.
 
         An amount that is complete when an outage begins is complete then, not after the outage: a shortfall of up to
         1e-12 of the amount, plus the content of 32 float64 steps of the clock, counts as rounding error.
-
-        Args:
-            t0: the start [s].
-            amount: the amount of the integral, not negative.
         """
         if isinstance(t0, np.ndarray) or isinstance(amount, np.ndarray):
             return _elementwise(self.reach, t0, amount)

@@ -276,9 +276,8 @@ def _best_target(
 ) -> tuple[float, int]:
     """The best device for blocks of a stage, and the cost of the placement after their move if it is below `best`.
 
-    It takes parts of `Search`, because each array in an argument slows the call. `limits` are the bytes available on
-    each device, and the cost of a byte beyond them. `move` has a block, the number of blocks like it that move, their
-    bytes, and whether their stage gathers on it; `stages` has their stage, the stages that change, and the holders.
+    `limits`: bytes available on each device, and the cost of a byte beyond. `move`: a block, how many like it move,
+    their bytes, and whether their stage gathers on it. `stages`: their stage, the stages that change, and the holders.
     """
     lead, taken, size_bytes, gathers = move
     (stage, affected, holder), (work, excess, now), (available, per_excess) = stages, memory, limits
