@@ -252,7 +252,7 @@ class Instrument:
         """A message of a token arrived; sizes and times are those of `Message`."""
 
     def block_arrived(self, message: Message) -> None:
-        """A message that moves a block arrived."""
+        """A message that moves a block has arrived."""
 
     def policy_asked(self, asked: Asked) -> None:
         """The policy has decided."""

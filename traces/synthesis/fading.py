@@ -126,7 +126,7 @@ def estimate(sample: Sample) -> dict[str, float]:
 
 
 def _bessel_argument(rho: float) -> float:
-    """Where J0 is rho; limited to just below two coherence times per step, the largest step of the generator."""
+    """The argument at which J0 is rho, below that of two coherence times, the largest step of the generator."""
     from scipy.optimize import brentq  # noqa: PLC0415
     from scipy.special import j0  # noqa: PLC0415
 

@@ -77,7 +77,7 @@ class Deployment:
         return self._without_weights(self._weights if self.lost[block] else self.holding, block, warm)
 
     def _without_weights(self, block_bytes: FloatArray, block: int, warm: bool) -> float:
-        """The part of a block that must be sent, of bytes by kind of shape (kinds,)."""
+        """Bytes to send of a block whose size is that of its kind in `block_bytes`, shape (kinds,)."""
         kind = self._blocks.kind[block]
         return float(block_bytes[kind] - (self._weights if warm else self._on_disk)[kind])
 
