@@ -5,7 +5,6 @@ it does not matter for results which form is used, and environment variables suc
 """
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +25,6 @@ def version_of(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-_SHARE_WITH_NUMBA = 0.2
-"""Share of `PlainWork.most` if something else has loaded numba."""
-
-
 @dataclass
 class PlainWork:
     """Work that plain code does in a process, until it is worth loading compiled code.
@@ -47,7 +42,7 @@ class PlainWork:
     @property
     def is_enough(self) -> bool:
         """Whether compiled code is to go on."""
-        return self.done > self.most * (_SHARE_WITH_NUMBA if "numba" in sys.modules else 1.0)
+        return self.done > self.most
 
 
 def compiled(
