@@ -127,7 +127,7 @@ def test_all_missing_values_are_in_one_message_with_their_options(lab: Path) -> 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--model", "llama-3-8c"), "did you mean llama-3-8b?"),
+        (("--model", "llama-3-8c"), "did you mean 'llama-3-8b'?"),
         (("--model", "llama-3-8b", "--bandwidth", "100 Mb"), "--bandwidth: got"),
         (("--model", "llama-3-8b", "--memory-bandwidth", "3 GB"), "--memory-bandwidth: got"),
         (("--model", "llama-3-8b", "--format", "exxo"), "did you mean 'exo'?"),
