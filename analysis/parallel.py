@@ -32,8 +32,8 @@ class _World:
     counts: Path
     out: Path | None
 
-    def run(self, task: tuple[int, PolicyChoice]) -> tuple[Result, list[Audit]]:
-        """Make one run in a worker; its tables, and its audit if there is one."""
+    def run(self, task: tuple[int, PolicyChoice]) -> tuple[Result | Path, list[Audit]]:
+        """Make one run in a worker; its tables, or the folder that has them, and its audit if there is one."""
         number, choice = task
         place = None if self.out is None else self.out / str(number)
         counts = np.memmap(self.counts, np.int64, "r+")
@@ -47,7 +47,8 @@ class _World:
             on_audit=audits.append,
             out=place,
         )
-        return result if place is None else result_in(place), audits
+        # A result that is sent to another process reads all its rows into memory; a folder does not.
+        return place or result, audits
 
 
 def compare_in_processes(
@@ -93,7 +94,7 @@ def compare_in_processes(
         tasks = list(enumerate(choices))
         for result, audits in mapped(world.run, tasks, workers, lambda task: task[1].where, watch):
             counts[len(results)] = total_tokens(scenario)
-            results.append(result)
+            results.append(result_in(result) if isinstance(result, Path) else result)
             for audit in audits:
                 on_audit(audit)
             watch()
