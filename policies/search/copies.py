@@ -9,8 +9,7 @@ import numpy as np
 from headway.policies.common.layer_runs import layer_runs
 from headway.policies.common.score_search import ScoreSearch
 from headway.policies.search.local_search import LocalSearch
-from headway.simcore import IntArray, Observation, Placement, predict
-from headway.simcore.arrays import BoolArray
+from headway.simcore import BoolArray, IntArray, Observation, Placement, predict
 
 _STEPS = 30
 """Changes that the search for the placement after a loss makes."""
