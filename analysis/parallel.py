@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ class _World:
             policies.from_choice(choice),
             self.options,
             run=choice.label,
-            progress=lambda tokens: counts.__setitem__(number, tokens),
+            progress=partial(counts.__setitem__, number),
             on_audit=audits.append,
             out=place,
         )

@@ -2,13 +2,12 @@
 
 # ruff: noqa: PLC0415
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headway.analysis.commands.results_options import Force, Out, Workers
+from headway.analysis.commands.results_options import Force, Out, Workers, process_count
 from headway.analysis.console.progress import counted
 from headway.analysis.console.terminal import DecisionLimit, reported, show
 from headway.analysis.console.terminal import decision_limit as allowed
@@ -61,7 +60,7 @@ def paper(
         for name in experiments:
             todo = cases(name, scale(quick))
             with counted(name, sum(len(case.seeds) for case in todo), "worlds") as step:
-                count = workers or os.cpu_count() or 1
+                count = process_count(workers)
                 results = run_all(todo, workers=count, options=options, progress=step)
             written.append(pages.write(name, results, folder))
         if page is not None:

@@ -1,5 +1,6 @@
 """Options of the commands that write results."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,3 +25,8 @@ Workers = Annotated[
         help="Processes; one per processor by default. Results are the same for any number.",
     ),
 ]
+
+
+def process_count(workers: int | None) -> int:
+    """The number of processes that the option `Workers` stands for."""
+    return workers or os.cpu_count() or 1

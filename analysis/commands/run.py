@@ -2,17 +2,15 @@
 
 # ruff: noqa: PLC0415
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headway.analysis.commands.results_options import Force, Out, Workers
+from headway.analysis.commands.results_options import Force, Out, Workers, process_count
 from headway.analysis.commands.scenario_argument import ScenarioName, load_scenario
-from headway.analysis.console.progress import progress_bar
+from headway.analysis.console.progress import measured
 from headway.analysis.console.terminal import DecisionLimit, look_here, reported, scenario_file, show
 from headway.analysis.console.terminal import decision_limit as allowed
 
@@ -101,10 +99,11 @@ def run(
         count = _processes(workers, world, choices, realtime)
         target = out or Path("results") / world.name
         with results_folder(target, replace=force, numbered=out is None) as folder:
-            is_long = len(by_label) * total_tokens(world) >= _MOST_IN_MEMORY
+            tokens = len(choices) * total_tokens(world)
+            is_long = tokens >= _MOST_IN_MEMORY
             place = folder.scratch if is_long else None
             with writing(folder.target):
-                with _progress(len(choices) * total_tokens(world)) as step:
+                with measured(tokens, "tokens") as step:
                     if count > 1:
                         result, notes = _together(world, choices, count, step, options, place)
                     else:
@@ -130,26 +129,7 @@ def _processes(
         raise InputError("--workers", got, "only one of them (such runs are made one after another)")
     if here or (workers is None and len(choices) * nodes(world) < MANY_NODES):
         return 1
-    return min(workers or os.cpu_count() or 1, len(choices))
-
-
-@contextmanager
-def _progress(tokens: int) -> "Iterator[Callable[[str, int], None]]":
-    """A progress bar over the tokens of all runs."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    from headway.traces.errors import visible
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("tokens"),
-        TimeRemainingColumn(),
-    )
-    with progress_bar(*columns) as bar:
-        task = bar.add_task("", total=tokens)
-        yield lambda label, done: bar.update(task, description=visible(label), completed=done)
+    return min(process_count(workers), len(choices))
 
 
 def _in_turn(

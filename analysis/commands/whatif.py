@@ -2,14 +2,13 @@
 
 # ruff: noqa: PLC0415
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headway.analysis.commands.results_options import Force, Out, Workers
+from headway.analysis.commands.results_options import Force, Out, Workers, process_count
 from headway.analysis.console.progress import counted
 from headway.analysis.console.terminal import (
     DecisionLimit,
@@ -118,7 +117,7 @@ def whatif(
         target = out or Path("results") / f"whatif-{prepared.base.name}"
         with results_folder(target, replace=force, numbered=out is None) as folder:
             with counted("whatif", len(prepared.tasks), "runs") as step:
-                count = workers or os.cpu_count() or 1
+                count = process_count(workers)
                 findings = run(prepared, workers=count, options=options, progress=step)
             with writing(folder.target):
                 texts = scenario_texts(findings.text, study.scenario.resolve()) | {

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,15 @@ def progress_bar(*columns: "ProgressColumn") -> "Progress":
 @contextmanager
 def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
     """A progress bar over `total` units of work. Gives a function to call after each unit."""
+    done = itertools.count(1)
+    with measured(total, unit) as step:
+        step(name, 0)
+        yield lambda: step(name, next(done))
+
+
+@contextmanager
+def measured(total: int, unit: str) -> Iterator[Callable[[str, int], None]]:
+    """A progress bar over `total` units of work. Gives a function to call with a text and the units done so far."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from headway.traces.errors import visible
@@ -35,8 +45,8 @@ def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn(),
     )
     with progress_bar(*columns) as bar:
-        task = bar.add_task(visible(name), total=total)
-        yield lambda: bar.advance(task)
+        task = bar.add_task("", total=total)
+        yield lambda text, done: bar.update(task, description=visible(text), completed=done)
 
 
 @contextmanager

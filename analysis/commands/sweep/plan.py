@@ -2,10 +2,9 @@
 
 # ruff: noqa: PLC0415
 
-import os
 from typing import TYPE_CHECKING
 
-from headway.analysis.commands.results_options import Workers
+from headway.analysis.commands.results_options import Workers, process_count
 from headway.analysis.commands.sweep.campaign_argument import (
     File,
     StoreFolder,
@@ -31,7 +30,7 @@ def plan(file: File, store: StoreFolder = None, workers: Workers = None) -> None
 
         view = place.view()
         state = campaign_status(planned, view)
-        count = workers or os.cpu_count() or 1
+        count = process_count(workers)
         lines = _described(planned) | {
             "runs": f"{state.total:,}: {state.present:,} in the store, {state.failed:,} failed, "
             f"{state.missing.total():,} to make",
