@@ -8,7 +8,8 @@ import simpy
 
 from benchmarks.measure import Effort, Figures, clock, median_of, seconds_of
 from headway.simcore import Cluster, Instrument, StepGraph
-from headway.simcore.engine.compiled.world import CompiledWorld, InFlight
+from headway.simcore.engine.compiled.in_flight import InFlight
+from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.compute import processor
 from headway.simcore.engine.events import Executor, Load, StepInFlight
 from headway.simcore.engine.network.network import network

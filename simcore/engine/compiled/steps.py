@@ -57,13 +57,15 @@ def cancel(w: World, step: int) -> None:
 def cancel_item(w: World, item: int) -> None:
     """Cancel a task or a message that has not ended."""
     of = w.rows[item]
+    if of.state == IDLE:
+        return
     if of.state == COMPUTING:
         processors.cancel(w, item, w.rows[of.node].processor)
     elif of.state == WAITING:
         calendar.remove(w, item)
     elif of.state == FLOWING:
         sharing.stop(w, item)
-    of.state = IDLE
+    of.state, of.end_s = IDLE, _INF
 
 
 @kernel

@@ -11,23 +11,23 @@ import numpy as np
 import simpy
 from simpy.events import NORMAL
 
-from headway.simcore.arrays import FloatArray
+from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.engine.compiled import layout, loop
 from headway.simcore.engine.compiled.allocator import RowAllocator
 from headway.simcore.engine.compiled.build import template_of
-from headway.simcore.engine.compiled.layout import CLOCK, NONE, REPORTS, SUBJECTS, World
-from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
-from headway.simcore.engine.events import LatencyParts, Load, until_done
+from headway.simcore.engine.compiled.in_flight import InFlight, MessagesInFlight, StretchInFlight
+from headway.simcore.engine.compiled.layout import CLOCK, REPORTS, SUBJECTS
+from headway.simcore.engine.compiled.stretch_rows import StretchLoad
+from headway.simcore.engine.events import Load
 from headway.simcore.engine.moments import LAST, call_at
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.transfer import Arrived, Carried, Failed, LinkTraffic, Transfer, stalled
-from headway.simcore.engine.outages import Process
 from headway.simcore.engine.task import stalled as task_stalled
-from headway.simcore.errors import RunEndedError
 from headway.simcore.instrument import Instrument
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.world.batch import Batch
 from headway.simcore.world.cluster import Cluster
+from headway.simcore.world.crossings import Order
 
 
 class CompiledWorld:
@@ -118,15 +118,21 @@ class CompiledWorld:
         """Carries the messages that are no part of a step."""
         return self
 
-    def step(self, graph: StepGraph, load: Load, batch: Batch = ()) -> "InFlight":
+    def step(self, graph: StepGraph, load: Load, batch: Batch = ()) -> InFlight:
         """Create a step, which has not started yet; see `Executor.step`."""
         return InFlight(self, graph, load)
 
-    def stretch(self, graph: StepGraph, first: Load, load: StretchLoad) -> "StretchInFlight":
+    def stretch(self, graph: StepGraph, first: Load, load: StretchLoad) -> StretchInFlight:
         """Create a stretch, which has not started yet; `first` is the load of its first step."""
         return StretchInFlight(self, graph, first, load)
 
-    def begin(self, flight: "InFlight", amount: FloatArray, reading_s: FloatArray) -> None:
+    def messages(
+        self, senders: IntArray, receivers: IntArray, size_bytes: FloatArray, order: Order
+    ) -> MessagesInFlight:
+        """Create messages, which are not sent yet, between devices; each waits for others as `transfer_order` says."""
+        return MessagesInFlight(self, senders, receivers, size_bytes, order)
+
+    def begin(self, flight: InFlight, amount: FloatArray, reading_s: FloatArray) -> None:
         """Start a step, given the seconds or bytes of its nodes and their reading times, both of shape (nodes,)."""
         nodes = len(flight.graph)
         first_node = self._rows.first_node(flight.graph, idle=not self._in_flight and not self._transfers)
@@ -134,6 +140,7 @@ class CompiledWorld:
         flight.number = number = self._rows.take(1)
         items = self._rows.world.rows[first : first + nodes]
         items["amount"], items["reading_s"] = amount, reading_s
+        items["begun_s"] = items["end_s"] = np.inf
         self._in_flight[number] = flight
         if isinstance(flight, StretchInFlight):
             assert self._stretch is None, "one stretch of steps at a time"
@@ -141,21 +148,22 @@ class CompiledWorld:
         loop.begin(self._rows.world, float(self.env.now), number, first, first_node, nodes)
         self._run_at(self.env.now)
 
-    def cancel_step(self, flight: "InFlight") -> None:
+    def cancel_step(self, flight: InFlight) -> None:
         """Cancel a step unless it has ended."""
         if self._in_flight.get(flight.number) is flight:
             loop.cancel_step(self._rows.world, float(self.env.now), flight.number)
             self._release(flight)
             self._run_at(self.env.now)
 
-    def end(self, flight: "InFlight") -> tuple[float, float, float, float]:
+    def end(self, flight: InFlight) -> tuple[float, float, float, float]:
         """Release a step that has ended; returns the seconds of the parts of its critical path."""
         parts = loop.parts(self._rows.world, flight.number)
         self._release(flight)
         return parts
 
-    def _release(self, flight: "InFlight") -> None:
+    def _release(self, flight: InFlight) -> None:
         del self._in_flight[flight.number]
+        flight.released(self._rows.world.rows[flight.first_item : flight.first_item + len(flight.graph)])
         self._rows.give_back(flight.first_item, len(flight.graph))
         self._rows.give_back(flight.number, 1)
         if self._stretch is flight:
@@ -230,82 +238,6 @@ class CompiledWorld:
             error = stalled(self._cluster, lost, self.env.now)
         if int(of.step) in self._in_flight:
             self._in_flight[int(of.step)].fail(error)
-
-
-class InFlight:
-    """A step in flight.
-
-    Attributes:
-        graph: of the step.
-        done: fires when the last node has ended; fails with a `RunEndedError` if a node can never end.
-        number: its row in the world.
-        first_item: row of the item of its first node.
-    """
-
-    def __init__(self, world: CompiledWorld, graph: StepGraph, load: Load) -> None:
-        self.graph = graph
-        self.done = world.env.event()
-        self.number = self.first_item = NONE
-        self._world = world
-        self._load = load
-        self._parts = 0.0, 0.0, 0.0, 0.0
-
-    def begin(self) -> None:
-        """Start all nodes without predecessors."""
-        self._world.begin(self, self._load.amount, self._load.reading_s)
-
-    def run(self) -> Process:
-        """Start the step and wait for its end; closing the generator cancels the step.
-
-        Raises:
-            RunEndedError: a node can never end.
-        """
-        return until_done(self)
-
-    def cancel(self) -> None:
-        """Cancel all nodes that have not ended; no callback follows."""
-        self.done.defused = True
-        self._world.cancel_step(self)
-
-    def parts(self) -> LatencyParts:
-        """The parts of the duration of a finished step: those of its critical path."""
-        return LatencyParts(*self._parts)
-
-    def succeed(self) -> None:
-        """The last node has ended."""
-        if not self.done.triggered:
-            self._parts = self._world.end(self)
-            self.done.succeed()
-
-    def fail(self, error: RunEndedError) -> None:
-        """A node can never end."""
-        if not self.done.triggered:
-            self.done.fail(error)
-
-
-class StretchInFlight(InFlight):
-    """Steps in flight that follow each other at once.
-
-    Attributes:
-        rows: of the steps that have ended.
-        ended: their number.
-        complete: whether the stretch ends here: with its last step, or before one for which memory is not as expected.
-    """
-
-    def __init__(self, world: CompiledWorld, graph: StepGraph, first: Load, load: StretchLoad) -> None:
-        super().__init__(world, graph, first)
-        self.rows = empty_rows(load)
-        self.ended = 0
-        self.complete = False
-        self._ahead = load
-
-    def advance(
-        self, world: World, first_device: int, now_s: float, sent: int, until_s: float
-    ) -> tuple[float, int]:
-        """Run the stretch until a time; arguments and results as those of `loop.advance`."""
-        of = world, self.number, first_device, self.ended, now_s, sent, until_s
-        self.complete, self.ended, next_s, reported = loop.stretch(*of, self._ahead, self.rows)
-        return next_s, reported
 
 
 def _ignore(_: object) -> None:

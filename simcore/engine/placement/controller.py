@@ -233,7 +233,9 @@ def _put_in_force(
         run.deployment.place(target, judgement.copies)
         return
     moved = np.flatnonzero((target != observation.placement) | observation.lost)
+    if not len(moved):
+        return
     if run.scenario.controller.migration == "blocking" or observation.lost.any():
         yield from mover.move(first, moved, target[moved])
-    elif len(moved):
+    else:
         mover.start(first, observation, target)

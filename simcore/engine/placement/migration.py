@@ -6,8 +6,10 @@ disk, the new device has loaded them; sending and loading run in parallel. A dev
 receives the cache only, and loads nothing.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +24,10 @@ from headway.simcore.observe import Observation
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, SequenceStep
 from headway.simcore.world.blocks import Kind
-from headway.simcore.world.crossings import transfer_order
+from headway.simcore.world.crossings import Order, transfer_order
+
+if TYPE_CHECKING:  # it imports numba, which the event executor does not need
+    from headway.simcore.engine.compiled.world import CompiledWorld
 
 
 @dataclass
@@ -117,7 +122,11 @@ class Mover:
 
     def move(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> Process:
         """Move blocks, shape (n,), to devices, shape (n,); the old device holds a block until its last byte arrives."""
-        yield from self._each(self._moves(blocks, targets), lambda move: self._move(first, move))
+        moves, compiled = self._moves(blocks, targets), self._run.compiled
+        if compiled is None or self._load_s.any():
+            yield from self._each(moves, lambda move: self._move(first, move))
+        else:
+            yield from self._move_in_kernels(first, moves, compiled)
 
     def _move(self, first: SequenceStep, move: _Move) -> Process:
         outcome = "abandoned"
@@ -126,7 +135,24 @@ class Mover:
             self._deployment.move(move.block, move.new)
             outcome = "moved"
         finally:
-            self._record(first, move, outcome)
+            self._record(first, move, outcome, self._env.now)
+
+    def _move_in_kernels(self, first: SequenceStep, moves: list[_Move], compiled: "CompiledWorld") -> Process:
+        """As `_move` of each; kernels send all blocks, and Python learns at the end what has happened."""
+        old, new = (np.array([getattr(move, end) for move in moves], np.int64) for end in ("old", "new"))
+        sizes = [self._deployment.to_send(move.block, move.warm) for move in moves]
+        messages = compiled.messages(old, new, np.array(sizes), self._order(old, new))
+        try:
+            yield from messages.run()
+        finally:
+            for number, move_s, flow_s, end_s in messages.sent():
+                move, arrived = moves[number], end_s < math.inf
+                move.start_s = move_s
+                if arrived:
+                    if sizes[number] > 0.0 and move.old != move.new:
+                        self._arrived(first, move, sizes[number], (move_s, flow_s, sizes[number], end_s))
+                    self._deployment.move(move.block, move.new)
+                self._record(first, move, *(("moved", end_s) if arrived else ("abandoned", self._env.now)))
 
     def start(self, first: SequenceStep, observation: Observation, target: IntArray) -> None:
         """Start to copy blocks while decoding continues, to reach the placement `target`, shape (blocks,).
@@ -155,7 +181,7 @@ class Mover:
         self._deployment.free(copying.blocks, copying.targets)
         for move in copying.moves:
             self._deployment.move(move.block, move.new)
-            self._record(copying.first, move, "moved")
+            self._record(copying.first, move, "moved", self._env.now)
 
     def _catch_up(self, first: SequenceStep, move: _Move) -> Process:
         """Send what the cache of a block has gained since its copy."""
@@ -182,7 +208,7 @@ class Mover:
             if move.warm:
                 self._deployment.copies.leave(move.block, move.new)
             if move.start_s is not None:
-                self._record(copying.first, move, "abandoned")
+                self._record(copying.first, move, "abandoned", self._env.now)
 
     def _moves(self, blocks: IntArray, targets: IntArray) -> list[_Move]:
         return list(map(self._planned, blocks.tolist(), targets.tolist()))
@@ -205,15 +231,15 @@ class Mover:
 
     def _each(self, moves: list[_Move], work: Callable[[_Move], Process]) -> Process:
         """Do the same for each of several moves, at the same time where their routes share nothing."""
-        works = [work(move) for move in moves]
+        old, new = (np.array([getattr(move, end) for move in moves], np.int64) for end in ("old", "new"))
+        yield from ordered(self._env, self._order(old, new), [work(move) for move in moves])
+
+    def _order(self, old: IntArray, new: IntArray) -> Order:
+        """The order of moves between devices, both of shape (n,)."""
         if self._crossings is None:
-            for one in works:
-                yield from one
-            return
-        new = np.array([move.new for move in moves], dtype=np.int64)
-        routes = np.array([move.old for move in moves], dtype=np.int64) * len(self._names) + new
-        order = transfer_order(self._crossings, routes, new if self._load_s.any() else None)
-        yield from ordered(self._env, order, works)
+            return [(number, (number - 1,) if number else ()) for number in range(len(old))]
+        disks = new if self._load_s.any() else None
+        return transfer_order(self._crossings, old * len(self._names) + new, disks)
 
     def _copy(self, first: SequenceStep, move: _Move) -> Process:
         """Send the bytes of a block, and load its weights if they are on disk."""
@@ -231,16 +257,22 @@ class Mover:
         begun_s = self._env.now
 
         def arrived(transfer: Transfer) -> None:
-            of = (first.request, first.token, move.old, move.new)
-            flow = transfer.flow_s, transfer.wire_bytes
-            message = Message(*of, size_bytes, begun_s, *flow, self._env.now, move.block)
-            self._run.instrument.block_arrived(message)
-            move.sent_bytes += size_bytes
-            move.duration_s += self._env.now - begun_s
+            self._arrived(
+                first, move, size_bytes, (begun_s, transfer.flow_s, transfer.wire_bytes, self._env.now)
+            )
 
         yield from sent(self._env, self._run.network, move.old, move.new, size_bytes, arrived)
 
-    def _record(self, first: SequenceStep, move: _Move, outcome: str) -> None:
+    def _arrived(
+        self, first: SequenceStep, move: _Move, size_bytes: float, flow: tuple[float, float, float, float]
+    ) -> None:
+        """Bytes of a block have arrived; `flow` as in `Message`, from `sent_s` to `arrived_s`."""
+        of = first.request, first.token, move.old, move.new
+        self._run.instrument.block_arrived(Message(*of, size_bytes, *flow, move.block))
+        move.sent_bytes += size_bytes
+        move.duration_s += flow[-1] - flow[0]
+
+    def _record(self, first: SequenceStep, move: _Move, outcome: str, end_s: float) -> None:
         self._run.recorder.add(
             "migrations",
             first.request,
@@ -257,7 +289,7 @@ class Mover:
         )
         if move.start_s is not None:
             of = (first.request, first.token, move.block, move.old, move.new)
-            self._run.instrument.block_moved(Move(*of, move.start_s, self._env.now, move.load_s, outcome))
+            self._run.instrument.block_moved(Move(*of, move.start_s, end_s, move.load_s, outcome))
 
 
 def load_seconds(scenario: Scenario) -> FloatArray:
