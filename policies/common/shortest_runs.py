@@ -1,13 +1,31 @@
 """The runs of consecutive layers with the least latency, for few devices.
 
-The least latency is computed unit by unit for every device, every set of devices that had earlier runs, and every unit
-at which the present run can have begun. Sets are numbers: device d of D is the bit D - 1 - d.
+The least latency is computed unit by unit for every state, and every unit at which the present run can have begun. A
+state is the device of the present run and the set of devices that had earlier runs.
 """
+
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from headway.policies.common.layer_chain import LayerChain
-from headway.simcore import FloatArray, IntArray
+from headway.simcore import BoolArray, FloatArray, IntArray
+from headway.simcore.arrays import immutable
+
+
+class _States(NamedTuple):
+    """All states that occur, for N states and D devices.
+
+    Attributes:
+        device: of the present run, shape (N,).
+        begins: whether there was no earlier run, shape (N,).
+        before: the state before the present run, by the device of the run before; N if there is none, shape (D, N).
+    """
+
+    device: IntArray
+    begins: BoolArray
+    before: IntArray
 
 
 def shortest_runs(chain: LayerChain, first: int | None) -> tuple[float, IntArray | None]:
@@ -17,62 +35,66 @@ def shortest_runs(chain: LayerChain, first: int | None) -> tuple[float, IntArray
         Latency [s], and the device of each unit, shape (U,); None if no plan fits or takes a finite time.
     """
     units, devices = chain.seconds.shape
-    bit, sets = _bits(devices)[:, None], np.arange(1 << devices)
-    is_in, without = (sets & bit) > 0, sets ^ bit
+    states = _states(devices, first)
+    every_second, memory = chain.seconds[:, states.device], chain.memory[states.device]
     # Latency with a run that begins at a unit, at the end of that unit and at the end of the present one; and the least
-    # of the latter at the end of each unit. By device and the set of devices with earlier runs.
-    entered, latency = (np.full((units, devices, len(sets)), np.inf) for _ in range(2))
-    least = np.empty_like(entered)
+    # of the latter at the end of each unit, with an infinite last column, which stands for no state.
+    entered, latency = (np.full(every_second.shape, np.inf) for _ in range(2))
+    least = np.full((units, len(memory) + 1), np.inf)
     held = np.zeros(units)
-    roomiest = float(chain.memory.max())
+    roomiest = float(memory.max())
     oldest = 0
-    for unit in range(units):
-        size, seconds = chain.bytes_held[unit], chain.seconds[unit][:, None]
+    for unit, seconds in enumerate(every_second):
         latency[oldest:unit] += seconds
-        held[oldest : unit + 1] += size
+        held[oldest : unit + 1] += chain.bytes_held[unit]
         while held[oldest] > roomiest and oldest < unit:
             oldest += 1
         if unit:
-            before = np.where(is_in, np.take_along_axis(least[unit - 1], without, axis=1), np.inf)
-            arriving = before[:, None, :] + chain.moving(unit)[:, :, None]
-            arriving += seconds
-            entered[unit] = arriving.min(axis=0)
-            entered[unit][is_in] = np.inf
+            arriving = least[unit - 1][states.before] + chain.moving(unit)[:, states.device]
+            entered[unit] = arriving.min(axis=0) + seconds
         else:
-            entered[0, :, 0] = chain.moving(0)[chain.source] + chain.seconds[0]
-            if first is not None:
-                entered[0, np.arange(devices) != first] = np.inf
+            arriving = chain.moving(0)[chain.source, states.device]
+            entered[0] = np.where(states.begins, arriving + seconds, np.inf)
         latency[unit] = entered[unit]
-        latency[oldest : unit + 1][held[oldest : unit + 1, None] > chain.memory] = np.inf
-        latency[oldest : unit + 1].min(axis=0, out=least[unit])
-    total = least[-1] + chain.moving(units)[:, chain.source, None]
-    device, others = np.unravel_index(int(total.argmin()), total.shape)
-    best_s = float(total[device, others])
-    if np.isinf(best_s):
-        return best_s, None
-    return best_s, _plan(chain, entered, least, int(device), int(others))
+        latency[oldest : unit + 1][held[oldest : unit + 1, None] > memory] = np.inf
+        latency[oldest : unit + 1].min(axis=0, out=least[unit, :-1])
+    total = least[-1, :-1] + chain.moving(units)[states.device, chain.source]
+    best = int(total.argmin())
+    if np.isinf(total[best]):
+        return float(total[best]), None
+    return float(total[best]), _plan(chain, states, entered, least, best)
 
 
-def _bits(devices: int) -> IntArray:
-    """The set of each device alone, shape (D,)."""
-    return 1 << np.arange(devices - 1, -1, -1)
+@cache
+def _states(devices: int, first: int | None) -> _States:
+    """The states of this number of devices, of which `first` has the first run, if it is given."""
+    bit = 1 << np.arange(devices - 1, -1, -1)
+    every = np.arange(1 << devices)
+    occurs = (every & bit[:, None]) == 0
+    if first is not None:
+        occurs &= (every & bit[first]) > 0
+        occurs[first, 0] = True
+    device, earlier = np.nonzero(occurs)
+    number = np.full(occurs.shape, len(device))
+    number[device, earlier] = np.arange(len(device))
+    had_run = (earlier & bit[:, None]) > 0
+    before = np.where(had_run, number[np.arange(devices)[:, None], earlier ^ bit[:, None]], len(device))
+    return _States(immutable(device), immutable(earlier == 0), immutable(before))
 
 
-def _plan(chain: LayerChain, entered: FloatArray, least: FloatArray, device: int, others: int) -> IntArray:
-    """The device of each unit, shape (U,), from the last run on `device` after runs on the set `others`."""
-    units, devices = chain.seconds.shape
-    bits, every = _bits(devices), np.arange(devices)
-    plan = np.empty(units, dtype=np.int64)
-    end = units - 1
+def _plan(chain: LayerChain, states: _States, entered: FloatArray, least: FloatArray, state: int) -> IntArray:
+    """The device of each unit, shape (U,), in the least latency in which `state` is the last state."""
+    plan = np.empty(len(entered), dtype=np.int64)
+    end = len(entered) - 1
     while True:
-        begin = _begin(chain, entered[:, device, others], least[end, device, others], device, end)
+        device = int(states.device[state])
+        begin = _begin(chain, entered[:, state], least[end, state], device, end)
         plan[begin : end + 1] = device
         if begin == 0:
             return plan
-        before = np.where(others & bits, least[begin - 1, every, others ^ bits], np.inf)
-        arriving = before + chain.moving(begin)[:, device] + chain.seconds[begin, device]
-        end, device = begin - 1, int(arriving.argmin())
-        others ^= int(bits[device])
+        before = states.before[:, state]
+        arriving = least[begin - 1, before] + chain.moving(begin)[:, device] + chain.seconds[begin, device]
+        end, state = begin - 1, int(before[arriving.argmin()])
 
 
 def _begin(chain: LayerChain, entered: FloatArray, least_s: float, device: int, end: int) -> int:

@@ -6,6 +6,9 @@ another, their outputs to the projection), then projection, transfer, feed-forwa
 and the way back to the source.
 """
 
+from collections.abc import Callable, Hashable
+from functools import partial
+
 import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray
@@ -16,6 +19,9 @@ from headway.simcore.steps.makespan import makespan, shared_makespan
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.device_time import TaskTimes
 from headway.simcore.world.memory import disk_seconds, swapped_share
+
+_MOST_KNOWN = 64
+"""Predictions that an observation remembers."""
 
 
 def horizon_delay(observation: Observation, devices: IntArray) -> float:
@@ -34,19 +40,38 @@ def shared_delay(observation: Observation, devices: IntArray) -> float:
 
 def _delay(observation: Observation, devices: IntArray, *, sharing: bool) -> float:
     total_s = 0.0
-    for step, times in zip(observation.steps, observation.step_times, strict=True):
-        graph = observation.step_graphs.of(devices, observation.source, step.pieces)
-        fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
-        alone_s = fixed_s + flow_s
-        if not sharing:
-            step_s = makespan(graph, alone_s)
-        elif np.isfinite(alone_s).all():
-            size_bytes, crossings = graph.message_bytes(step.cost), observation.crossings
-            step_s = shared_makespan(graph, fixed_s, size_bytes, crossings, observation.devices)
-        else:
-            return np.inf
-        total_s += step.count * step_s
+    for number, step in enumerate(observation.steps):
+        one = partial(_step_delay, observation, devices, number, sharing)
+        total_s += step.count * remembered(observation, (step.cost, step.pieces, sharing), devices, one)
     return total_s
+
+
+def remembered(
+    observation: Observation, what: Hashable, devices: IntArray, compute: Callable[[], float]
+) -> float:
+    """A prediction for a placement, shape (B,), computed only if it is not `known`.
+
+    The engine predicts again, for its records, what the policy has predicted.
+    """
+    known, key = observation.known, (what, devices.tobytes())
+    if key not in known:
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[key] = compute()
+    return known[key]
+
+
+def _step_delay(observation: Observation, devices: IntArray, number: int, sharing: bool) -> float:
+    step, times = observation.steps[number], observation.step_times[number]
+    graph = observation.step_graphs.of(devices, observation.source, step.pieces)
+    fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
+    alone_s = fixed_s + flow_s
+    if not sharing:
+        return makespan(graph, alone_s)
+    if not np.isfinite(alone_s).all():
+        return np.inf
+    size_bytes, crossings = graph.message_bytes(step.cost), observation.crossings
+    return shared_makespan(graph, fixed_s, size_bytes, crossings, observation.devices)
 
 
 def _node_seconds(

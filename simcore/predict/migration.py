@@ -4,7 +4,7 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.observe import Observation, Step
-from headway.simcore.predict.delay import flow_seconds, horizon_delay, shared_delay
+from headway.simcore.predict.delay import flow_seconds, horizon_delay, remembered, shared_delay
 from headway.simcore.predict.memory import sum_by_device
 from headway.simcore.world.crossings import transfer_makespan
 from headway.simcore.world.memory import TOLERANCE_BYTES
@@ -23,7 +23,11 @@ def pause(observation: Observation, devices: IntArray) -> float:
 
     Moves over routes that share nothing take place at the same time, unless moves are `serial`.
     """
-    return _moves_delay(observation, devices, caches=not recomputes(observation, devices))
+
+    def compute() -> float:
+        return _moves_delay(observation, devices, caches=not recomputes(observation, devices))
+
+    return remembered(observation, "pause", devices, compute)
 
 
 def recomputing_delay(observation: Observation, devices: IntArray) -> float:

@@ -84,6 +84,8 @@ class Crossings:
         order = np.lexsort((begin_s[message], crossed))
         message = message[order]
         same = np.flatnonzero(np.diff(crossed[order]) == 0)
+        if not len(same):
+            return same
         one, other = message[same], message[same + 1]
         meet = begin_s[other] <= end_s[one]
         if not meet.any():

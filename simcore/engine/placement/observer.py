@@ -25,6 +25,7 @@ class Observer:
         self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
         self._forecaster = Forecaster(run.scenario)
         self._load_seconds = immutable(load_seconds(run.scenario))
+        self._last_steps: tuple[Batch, int, tuple[Step, ...]] = (), 0, ()
 
     def observe(self, batch: Batch) -> Observation:
         """The observation before a step."""
@@ -119,7 +120,15 @@ class Observer:
         return sum(request.output for request in requests) / len(requests)
 
     def steps(self, batch: Batch, count: int) -> tuple[Step, ...]:
-        """Consecutive tokens as its prefill, if the next step is one, and decode steps of mean length."""
+        """Consecutive tokens as its prefill, if the next step is one, and decode steps of mean length.
+
+        The same objects as at the last call with the same arguments, so that predictions for them are `known`.
+        """
+        if (batch, count) != self._last_steps[:2]:
+            self._last_steps = batch, count, self._new_steps(batch, count)
+        return self._last_steps[2]
+
+    def _new_steps(self, batch: Batch, count: int) -> tuple[Step, ...]:
         cost = self._scenario.cost
         if not any(one.tokens > 1 or not one.cached for one in batch if one.tokens):
             return (Step(cost.step(later(batch, (count - 1) // 2)), count),)
