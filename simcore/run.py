@@ -118,7 +118,7 @@ class Run:
             RunEndedError: a device holds more than it can and the scenario does not let it swap.
         """
         deployment, scenario = self._run.deployment, self._run.scenario
-        cost = scenario.cost.step(deployment.due(batch))
+        cost = scenario.step_cost(deployment.due(batch))
         deployment.make_room(cost)
         ledger, available = deployment.ledger, scenario.cluster.available_bytes(self._run.env.now)
         deployment.fit_copies(available)

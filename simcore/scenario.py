@@ -12,9 +12,10 @@ from headway.simcore.arrays import IntArray, immutable
 from headway.simcore.registry import Named
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.step_graphs import Pattern, StepGraphs
+from headway.simcore.world.batch import Batch
 from headway.simcore.world.blocks import BlockTable, block_table
 from headway.simcore.world.cluster import Cluster
-from headway.simcore.world.cost import CostModel
+from headway.simcore.world.cost import CostModel, StepCost
 from headway.simcore.world.device_time import DEVICE_TIMES
 from headway.simcore.world.library import LibraryUse
 from headway.simcore.world.model import ModelSpec
@@ -25,6 +26,9 @@ from headway.simcore.world.options import (
     MemoryOptions,
     NetworkOptions,
 )
+
+_MOST_COSTS = 4096
+"""Steps whose costs are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +143,19 @@ class Scenario:
         if not valid or not ((self.placement >= 0) & (self.placement < devices)).all():
             raise ValueError(f"placement needs {shape[0]} device indices from 0 to {devices - 1}")
         object.__setattr__(self, "placement", immutable(self.placement.astype(np.int64)))
+
+    def step_cost(self, batch: Batch) -> StepCost:
+        """The cost of one step of a batch; computed once, because several parts of a run need it."""
+        known = self._step_costs
+        if batch not in known:
+            if len(known) >= _MOST_COSTS:
+                known.clear()
+            known[batch] = self.cost.step(batch)
+        return known[batch]
+
+    @cached_property
+    def _step_costs(self) -> dict[Batch, StepCost]:
+        return {}
 
     @cached_property
     def step_graphs(self) -> StepGraphs:

@@ -1,6 +1,7 @@
 """`simulate`: run a scenario under a policy and return tables."""
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -106,9 +107,15 @@ def simulate(
         if on_lateness is not None and isinstance(env, PacedEnvironment):
             on_lateness(env.lateness)
         world = scenario.name, name, _parameters(policy), scenario.seed, "; ".join(scenario.changes)
-        versions = metadata.version("headway"), SCHEMA_VERSION
+        versions = _version(), SCHEMA_VERSION
         recorder.add("runs", *world, status, detail, engine.tokens, env.now, executor, *versions)
         return recorder.result()
+
+
+@functools.cache
+def _version() -> str:
+    """The version of Headway; reading it takes a millisecond."""
+    return metadata.version("headway")
 
 
 def _context(

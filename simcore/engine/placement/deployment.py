@@ -27,7 +27,7 @@ class Deployment:
 
     def __init__(self, scenario: Scenario) -> None:
         self._blocks = scenario.block_table
-        self._cost = scenario.cost
+        self._step_cost = scenario.step_cost
         self._step_graphs = scenario.step_graphs
         self._source = scenario.cluster.source_index
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
@@ -96,7 +96,7 @@ class Deployment:
 
     def keep(self, cached: Batch) -> None:
         """Keep the caches of these sequences only."""
-        self.hold(cached, self._cost.step(cached).memory_bytes)
+        self.hold(cached, self._step_cost(cached).memory_bytes)
 
     def hold(self, cached: Batch, memory_bytes: FloatArray) -> None:
         """Set the bytes of blocks of each kind between two steps, shape (kinds,), with complete caches."""
@@ -109,7 +109,7 @@ class Deployment:
         """The part of bytes that were sent of a block that is still valid: weights, and caches of `cached`."""
         there = {one.request for one in self.cached}
         still = tuple(one for one in copied if one.request in there)
-        return self._without_weights(self._cost.step(still).memory_bytes, block, warm)
+        return self._without_weights(self._step_cost(still).memory_bytes, block, warm)
 
     def due(self, batch: Batch) -> Batch:
         """The step to run: if the caches are lost, it computes them again."""

@@ -25,7 +25,6 @@ class Observer:
         self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
         self._forecaster = Forecaster(run.scenario)
         self._load_seconds = immutable(load_seconds(run.scenario))
-        self._last_steps: tuple[Batch, int, tuple[Step, ...]] = (), 0, ()
 
     def observe(self, batch: Batch) -> Observation:
         """The observation before a step."""
@@ -33,7 +32,7 @@ class Observer:
         cluster, kind = scenario.cluster, scenario.block_table.kind
         shared = shared_cluster(cluster, scenario.network.sharing)
         first, count = batch[0], self._horizon(batch[0])
-        last = scenario.cost.step(later(batch, count - 1))
+        last = scenario.step_cost(later(batch, count - 1))
         steps = self.steps(self._deployment.due(batch), count)
         unused = cluster.available_bytes(now) - cluster.runtime_bytes
         reserved = max(step.cost.activation_bytes for step in steps)
@@ -81,15 +80,15 @@ class Observer:
 
     def _migration(self, batch: Batch) -> dict[str, Any]:
         """The fields on copies, caches and pauses."""
-        options, deployment, cost = self._scenario.controller, self._deployment, self._scenario.cost
+        options, deployment = self._scenario.controller, self._deployment
         recomputing = options.caches != "send"
         return {
             "warm_copies": options.warm_copies,
             "copies": sealed(deployment.copies.held.copy()),
             "cache_bytes": sealed(deployment.cache_bytes),
             "caches": options.caches,
-            "next_cost": cost.step(deployment.due(batch)) if recomputing else None,
-            "recompute_cost": cost.step(recomputed(batch)) if recomputing else None,
+            "next_cost": self._scenario.step_cost(deployment.due(batch)) if recomputing else None,
+            "recompute_cost": self._scenario.step_cost(recomputed(batch)) if recomputing else None,
             "pause_budget_s": options.pause_budget_s,
         }
 
@@ -120,19 +119,11 @@ class Observer:
         return sum(request.output for request in requests) / len(requests)
 
     def steps(self, batch: Batch, count: int) -> tuple[Step, ...]:
-        """Consecutive tokens as its prefill, if the next step is one, and decode steps of mean length.
-
-        The same objects as at the last call with the same arguments, so that predictions for them are `known`.
-        """
-        if (batch, count) != self._last_steps[:2]:
-            self._last_steps = batch, count, self._new_steps(batch, count)
-        return self._last_steps[2]
-
-    def _new_steps(self, batch: Batch, count: int) -> tuple[Step, ...]:
-        cost = self._scenario.cost
+        """Consecutive tokens as its prefill, if the next step is one, and decode steps of mean length."""
+        cost = self._scenario.step_cost
         if not any(one.tokens > 1 or not one.cached for one in batch if one.tokens):
-            return (Step(cost.step(later(batch, (count - 1) // 2)), count),)
-        prefill = Step(cost.step(batch), 1, self._scenario.step_graphs.pieces(batch))
+            return (Step(cost(later(batch, (count - 1) // 2)), count),)
+        prefill = Step(cost(batch), 1, self._scenario.step_graphs.pieces(batch))
         if count == 1:
             return (prefill,)
-        return (prefill, Step(cost.step(later(batch, count // 2)), count - 1))
+        return (prefill, Step(cost(later(batch, count // 2)), count - 1))

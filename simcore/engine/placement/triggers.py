@@ -134,7 +134,7 @@ class Triggers:
         return self._watch(batch, placement, count) if self._options.overflow else None
 
     def _watch(self, batch: Batch, placement: IntArray, count: int) -> OverflowWatch:
-        cost = self._run.scenario.cost.step(later(batch, count - 1))
+        cost = self._run.scenario.step_cost(later(batch, count - 1))
         held = np.bincount(placement, weights=cost.memory_bytes[self._kind], minlength=len(self._full))
         return OverflowWatch(
             held.astype(np.float64), cost.activation_bytes, self._cluster.runtime_bytes, self._full
