@@ -146,12 +146,12 @@ class Scenario:
 
     def step_cost(self, batch: Batch) -> StepCost:
         """The cost of one step of a batch; computed once, because several parts of a run need it."""
-        known = self._step_costs
-        if batch not in known:
-            if len(known) >= _MOST_COSTS:
-                known.clear()
-            known[batch] = self.cost.step(batch)
-        return known[batch]
+        cost = self._step_costs.get(batch)
+        if cost is None:
+            if len(self._step_costs) >= _MOST_COSTS:
+                self._step_costs.clear()
+            cost = self._step_costs[batch] = self.cost.step(batch)
+        return cost
 
     @cached_property
     def _step_costs(self) -> dict[Batch, StepCost]:
