@@ -91,7 +91,7 @@ class RowAllocator:
         longer = np.zeros((len(lists), size), dtype=np.int64)
         longer[:, : lists.shape[1]] = lists
         rows, heap = _longer(self.world.rows, size), _longer(self.world.heap, size)
-        self.world = self.world._replace(rows=rows, heap=heap, lists=longer)
+        self.world = self.world._replace(rows=rows, heap=heap, lists=longer, levels=np.zeros(size))
         columns = rows.view(np.ndarray)
         self.start_s, self.in_report = columns["start_s"], columns["reported"]
         self.amount, self.route, self.state = columns["amount"], columns["route"], columns["state"]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headway.simcore.arrays import FloatArray
 from headway.simcore.jit import version_of
 
 NONE = -1
@@ -34,16 +35,17 @@ IDLE, SENT, WAITING, FLOWING, COMPUTING = range(5)
 # Reports to Python.
 STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
 
-# Lists of row numbers: routes with changes, nodes that end, routes and resources whose rates are computed, the heap of
-# progressive filling, messages that were sent at this moment, and reports: what, and which row.
-CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, SENDING, REPORTS, SUBJECTS = LISTS = range(8)
+# Lists of row numbers: routes with changes, nodes that end, routes whose rates are computed, the heap of progressive
+# filling, resources with flows, messages that were sent at this moment, and reports: what, and which row.
+CHANGED, STACK, MEMBERS, LEVELS, ACTIVE, SENDING, REPORTS, SUBJECTS = LISTS = range(8)
 
 _EVENT = "", "what place"
 """Fields of every row that has events: its sort, and its `place` in the heap."""
 
 _FIELDS: dict[str, tuple[str, str]] = {
-    # The time, how many events have been scheduled, and lengths of lists.
-    "clock": ("now_s scheduled", "dedicated in_heap in_changed reported"),
+    # The time, how many events have been scheduled, lengths of lists, number of routes with flows, number of fillings,
+    # and how many of the next fillings compute all rates.
+    "clock": ("now_s scheduled", "dedicated in_heap in_changed reported active flowing filling wide"),
     # `constant`: the value of a constant trace, otherwise -1; `period_s`: 0 without a period; segments from `first` on.
     "trace": ("period_s constant", "first count"),
     # A `CellRate`: airtime of the frames per byte, and its hops.
@@ -51,15 +53,20 @@ _FIELDS: dict[str, tuple[str, str]] = {
     # The traces whose minimum is the PHY rate of a hop.
     "hop": ("", "link_trace medium_trace"),
     # Crossings from `first` on; traces of varying latencies in `others`; flows as a list of items; their rate since a
-    # time; the resource that limits it; messages that have arrived.
+    # time; the resource that limits it; the last filling that reached it, and that stopped it; messages that have
+    # arrived.
     "route": (
         "latency_s period_s rate next_rate since_s size_bytes busy_s messages",
-        "first count first_latency latencies flows head tail alone bottleneck changed fresh member",
+        "first count first_latency latencies flows head tail alone bottleneck changed fresh reached stopped",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
     "crossing": ("load", "route resource supply cell next previous"),
-    # See `engine.network.flow.State`; its first crossing with flows; `spare` to `level`: for progressive filling.
-    "resource": ("capacity noticed until_s watched_s spare demand level", "supply airtime head routes member rising"),
+    # See `engine.network.flow.State`; the sum of the loads of its flows; its first crossing with flows; its place in
+    # the list of those with flows; `spare`, `demand`, `rising`: for progressive filling.
+    "resource": (
+        "capacity noticed until_s watched_s load_sum spare demand",
+        "supply airtime head routes slot reached rising",
+    ),
     # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
     "device": ("promised_s free_at_s memory_bytes", "supply used up head tail"),
     # Costs follow from kind, payload and blocks; successors are in `others`, as distances from the first node.
@@ -121,6 +128,7 @@ class World(NamedTuple):
         segments: of all traces, shape (segments,).
         heap: future events, shape (rows,).
         lists: row numbers, shape (8, rows), see `CHANGED`.
+        levels: of the resources in the list `LEVELS`, shape (rows,).
         others: row numbers to which rows refer by the first of them and their count, shape (n,).
     """
 
@@ -128,4 +136,5 @@ class World(NamedTuple):
     segments: Records
     heap: Records
     lists: npt.NDArray[np.int64]
+    levels: FloatArray
     others: npt.NDArray[np.int64]

@@ -1,7 +1,8 @@
 """Flows on routes that share resources, max-min fair at every moment, as `engine.network.fluid` shares them.
 
 All flows of one route have one rate, so rates belong to routes. A change recomputes the rates of all routes that are
-connected with it through shared resources, by progressive filling (see `world.maxmin`).
+connected with it through shared resources, by progressive filling (see `world.maxmin`). If these were most of many
+routes, the next fillings recompute all rates without a search for what is connected: the rates are the same.
 """
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from headway.simcore.engine.compiled import calendar, routes, traces
 from headway.simcore.engine.compiled.jit import kernel
 from headway.simcore.engine.compiled.layout import (
+    ACTIVE,
     CHANGED,
     CLOCK,
     FLOWING,
@@ -17,13 +19,15 @@ from headway.simcore.engine.compiled.layout import (
     MEMBERS,
     MESSAGE_STALLED,
     NONE,
-    TOUCHED,
     World,
 )
 from headway.simcore.engine.compiled.reports import report
 
 _INF = np.inf
 _ROUNDING = 1e-12
+
+_WIDE, _MANY = 16, 16
+"""How many fillings recompute all rates after one that reached most routes, and at least so many."""
 
 
 @kernel
@@ -36,8 +40,11 @@ def start(w: World, item: int) -> None:
         route.since_s, route.rate, route.alone, route.bottleneck = now_s, 0.0, 0, NONE
         for i in range(route.first, route.first + route.count):
             _join(w, i)
+        w.rows[CLOCK].flowing += 1
     else:
         _advance(w, of.route)
+        for i in range(route.first, route.first + route.count):
+            w.rows[w.rows[i].resource].load_sum += w.rows[i].load
     of.previous, of.next = route.tail, NONE
     if route.tail == NONE:
         route.head = item
@@ -67,11 +74,15 @@ def stop(w: World, item: int) -> None:
     route.flows -= 1
     route.fresh = 1
     if route.flows == 0:
+        w.rows[CLOCK].flowing -= 1
         calendar.remove(w, of.route)
         for i in range(route.first, route.first + route.count):
             _leave(w, i)
-    elif route.alone == 0:
-        _change(w, of.route)
+    else:
+        for i in range(route.first, route.first + route.count):
+            w.rows[w.rows[i].resource].load_sum -= w.rows[i].load
+        if route.alone == 0:
+            _change(w, of.route)
 
 
 @kernel
@@ -125,8 +136,7 @@ def settle(w: World) -> None:
             calendar.schedule(w, number, item.end_s)
             if item.end_s == _INF:
                 _give_up(w, number)
-        elif route.member == 0:
-            route.member = 1
+        else:
             w.lists[MEMBERS, together] = number
             together += 1
     if together:
@@ -150,7 +160,12 @@ def _join(w: World, crossing: int) -> None:
     if resource.head != NONE:
         w.rows[resource.head].previous = crossing
     resource.head = crossing
+    if resource.routes == 0:
+        resource.slot = w.rows[CLOCK].active
+        w.lists[ACTIVE, resource.slot] = of.resource
+        w.rows[CLOCK].active += 1
     resource.routes += 1
+    resource.load_sum += of.load
 
 
 @kernel
@@ -165,7 +180,13 @@ def _leave(w: World, crossing: int) -> None:
     if of.next != NONE:
         w.rows[of.next].previous = of.previous
     resource.routes -= 1
-    if resource.routes == 1:
+    resource.load_sum -= of.load
+    if resource.routes == 0:
+        w.rows[CLOCK].active -= 1
+        last = w.lists[ACTIVE, w.rows[CLOCK].active]
+        w.lists[ACTIVE, resource.slot] = last
+        w.rows[last].slot = resource.slot
+    elif resource.routes == 1:
         _change(w, w.rows[resource.head].route)
     else:
         _change_limited(w, of.resource)
@@ -264,93 +285,122 @@ def _watch(w: World, number: int) -> None:
 
 
 @kernel
-def _share(w: World, members: int) -> None:
-    """Set the rates of all routes that are connected with the first `members` of the list."""
-    touched, i = _zero(), _zero()
-    while i < members:
-        route = w.rows[w.lists[MEMBERS, i]]
-        i += 1
-        for j in range(route.first, route.first + route.count):
-            number = w.rows[j].resource
-            if w.rows[number].member == 0:
-                w.lists[TOUCHED, touched] = number
-                touched += 1
-                members = _touch(w, number, members)
+def _share(w: World, changed: int) -> None:
+    """Set the rates of all routes that are connected with the first `changed` of the members."""
+    clock = w.rows[CLOCK]
+    clock.filling += 1
+    if clock.wide > 0:
+        clock.wide -= 1
+        touched, members = _touch_all(w)
+    else:
+        touched, members = _touch_connected(w, changed)
+        clock.wide = _WIDE if members >= max(_MANY, clock.flowing // 2) else 0
     _fill(w, members, touched)
-    for i in range(touched):
-        w.rows[w.lists[TOUCHED, i]].member = 0
-        _watch(w, w.lists[TOUCHED, i])
     for i in range(members):
         _go_on(w, w.lists[MEMBERS, i])
 
 
 @kernel
-def _touch(w: World, number: int, members: int) -> int:
-    """Prepare a resource for progressive filling, and add its routes to the members; returns their number."""
-    _refresh(w, number)
+def _touch_connected(w: World, members: int) -> tuple[int, int]:
+    """Prepare what is connected with the first `members` for filling; the numbers of resources and of routes."""
+    filling, touched, i = w.rows[CLOCK].filling, _zero(), _zero()
+    for k in range(members):
+        w.rows[w.lists[MEMBERS, k]].reached = filling
+    while i < members:
+        route = w.rows[w.lists[MEMBERS, i]]
+        i += 1
+        for j in range(route.first, route.first + route.count):
+            number = w.rows[j].resource
+            if w.rows[number].reached == filling:
+                continue
+            w.rows[number].reached = filling
+            _touch(w, number, touched)
+            touched += 1
+            crossing = w.rows[number].head
+            while crossing != NONE:
+                other = w.rows[crossing].route
+                if w.rows[other].reached != filling:
+                    w.rows[other].reached = filling
+                    w.lists[MEMBERS, members] = other
+                    members += 1
+                crossing = w.rows[crossing].next
+    return touched, members
+
+
+@kernel
+def _touch_all(w: World) -> tuple[int, int]:
+    """Prepare all resources for filling but those of flows that are alone; the numbers of resources and of routes."""
+    touched, members = _zero(), w.rows[CLOCK].flowing
+    for i in range(w.rows[CLOCK].active):
+        number = w.lists[ACTIVE, i]
+        crossing = w.rows[number].head
+        route = w.rows[crossing].route
+        if w.rows[number].routes == 1 and w.rows[route].alone == 1 and _is_alone(w, route):
+            if w.rows[route].first == crossing:
+                members -= 1
+        else:
+            _touch(w, number, touched)
+            touched += 1
+    return touched, members
+
+
+@kernel
+def _touch(w: World, number: int, place: int) -> None:
+    """Prepare a resource for progressive filling, at a place of the levels."""
+    _watch(w, number)
     of = w.rows[number]
-    demand, crossing = 0.0, of.head
-    while crossing != NONE:
-        route = w.rows[w.rows[crossing].route]
-        demand += w.rows[crossing].load * route.flows
-        if route.member == 0:
-            route.member = 1
-            w.lists[MEMBERS, members] = w.rows[crossing].route
-            members += 1
-        crossing = w.rows[crossing].next
-    of.member, of.rising, of.demand, of.spare = 1, of.routes, demand, of.capacity
-    of.level = of.spare / demand
-    return members
+    # Differences of loads of very different size would lose the small ones.
+    of.demand = _demand(w, number) if of.airtime else of.load_sum
+    of.rising, of.spare = of.routes, of.capacity
+    w.lists[LEVELS, place], w.levels[place] = number, of.spare / of.demand
 
 
 @kernel
 def _fill(w: World, members: int, touched: int) -> None:
-    """Progressive filling of the touched resources, see `world.maxmin.max_min`."""
-    for i in range(touched):
-        w.lists[LEVELS, i] = w.lists[TOUCHED, i]
+    """Progressive filling of the touched resources, see `world.maxmin.max_min`; writes the members as they stop."""
     for i in range(touched // 2 - 1, -1, -1):
         _sink_level(w, i, touched)
-    size, left, level = touched, members, 0.0
-    while left > 0:
+    size, stopped, level = touched, _zero(), 0.0
+    while stopped < members:
         number = w.lists[LEVELS, 0]
         of = w.rows[number]
         if of.rising > 0:
             if of.airtime:
-                # Differences of loads of very different size would lose the small ones.
                 of.demand = _demand(w, number)
             present = max(level, of.spare / of.demand)
-            if present > of.level and size > 1 and present > _second_level(w, size):
-                of.level = present
+            if present > w.levels[0] and size > 1 and present > _second_level(w, size):
+                w.levels[0] = present
                 _sink_level(w, _zero(), size)
                 continue
             level = present
-            left -= _stop_rising(w, number, level)
+            stopped = _stop_rising(w, number, level, stopped)
         size -= 1
-        w.lists[LEVELS, 0] = w.lists[LEVELS, size]
+        w.lists[LEVELS, 0], w.levels[0] = w.lists[LEVELS, size], w.levels[size]
         _sink_level(w, _zero(), size)
 
 
 @kernel
 def _demand(w: World, number: int) -> float:
     """The load of the routes on a resource that still rise, per unit of rate."""
-    demand, crossing = 0.0, w.rows[number].head
+    demand, crossing, filling = 0.0, w.rows[number].head, w.rows[CLOCK].filling
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
-        if route.member == 1:
+        if route.stopped != filling:
             demand += w.rows[crossing].load * route.flows
         crossing = w.rows[crossing].next
     return demand
 
 
 @kernel
-def _stop_rising(w: World, number: int, level: float) -> int:
-    """Give the routes on a full resource that still rise their rate; returns their number."""
-    stopped, crossing = 0, w.rows[number].head
+def _stop_rising(w: World, number: int, level: float, stopped: int) -> int:
+    """Give the routes on a full resource that still rise their rate; returns how many routes have stopped."""
+    crossing, filling = w.rows[number].head, w.rows[CLOCK].filling
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
-        if route.member == 1:
+        if route.stopped != filling:
+            w.lists[MEMBERS, stopped] = w.rows[crossing].route
             stopped += 1
-            route.next_rate, route.bottleneck, route.member = level, number, 2
+            route.next_rate, route.bottleneck, route.stopped = level, number, filling
             for i in range(route.first, route.first + route.count):
                 of = w.rows[w.rows[i].resource]
                 load = w.rows[i].load * route.flows
@@ -365,7 +415,6 @@ def _stop_rising(w: World, number: int, level: float) -> int:
 def _go_on(w: World, number: int) -> None:
     """Apply the next rate of a route to its flows, and schedule the first end; report flows that can never end."""
     route, now_s = w.rows[number], w.rows[CLOCK].now_s
-    route.member = 0
     rate, changes = route.next_rate, route.alone == 1 or route.next_rate != route.rate
     if not changes and route.fresh == 0 and rate > 0.0:
         return
@@ -407,25 +456,21 @@ def _give_up(w: World, number: int) -> None:
 @kernel
 def _second_level(w: World, size: int) -> float:
     """The second lowest level of the heap."""
-    level = w.rows[w.lists[LEVELS, 1]].level
-    return min(level, w.rows[w.lists[LEVELS, 2]].level) if size > 2 else level
+    return min(w.levels[1], w.levels[2]) if size > 2 else w.levels[1]
 
 
 @kernel
 def _sink_level(w: World, place: int, size: int) -> None:
     """Move a resource away from the top of the heap of levels."""
-    number = w.lists[LEVELS, place]
-    level = w.rows[number].level
+    number, level = w.lists[LEVELS, place], w.levels[place]
     while True:
         child = 2 * place + 1
         if child >= size:
             break
-        lower = w.rows[w.lists[LEVELS, child]].level
-        if child + 1 < size and w.rows[w.lists[LEVELS, child + 1]].level < lower:
+        if child + 1 < size and w.levels[child + 1] < w.levels[child]:
             child += 1
-            lower = w.rows[w.lists[LEVELS, child]].level
-        if lower >= level:
+        if w.levels[child] >= level:
             break
-        w.lists[LEVELS, place] = w.lists[LEVELS, child]
+        w.lists[LEVELS, place], w.levels[place] = w.lists[LEVELS, child], w.levels[child]
         place = child
-    w.lists[LEVELS, place] = number
+    w.lists[LEVELS, place], w.levels[place] = number, level
