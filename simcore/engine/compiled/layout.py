@@ -36,16 +36,16 @@ IDLE, SENT, WAITING, FLOWING, COMPUTING = range(5)
 STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
 
 # Lists of row numbers: routes with changes, nodes that end, routes whose rates are computed, the heap of progressive
-# filling, resources with flows, messages that were sent at this moment, and reports: what, and which row.
-CHANGED, STACK, MEMBERS, LEVELS, ACTIVE, SENDING, REPORTS, SUBJECTS = LISTS = range(8)
+# filling, routes that share resources, messages that were sent at this moment, and reports: what, and which row.
+CHANGED, STACK, MEMBERS, LEVELS, SHARING, SENDING, REPORTS, SUBJECTS = LISTS = range(8)
 
 _EVENT = "", "what place"
 """Fields of every row that has events: its sort, and its `place` in the heap."""
 
 _FIELDS: dict[str, tuple[str, str]] = {
-    # The time, how many events have been scheduled, lengths of lists, number of routes with flows, number of fillings,
-    # and how many of the next fillings compute all rates.
-    "clock": ("now_s scheduled", "dedicated in_heap in_changed reported active flowing filling wide"),
+    # The time, how many events have been scheduled, lengths of lists, number of fillings, and how many of the next
+    # fillings compute all rates.
+    "clock": ("now_s scheduled", "dedicated in_heap in_changed in_sharing reported filling wide"),
     # `constant`: the value of a constant trace, otherwise -1; `period_s`: 0 without a period; segments from `first` on.
     "trace": ("period_s constant", "first count"),
     # A `CellRate`: airtime of the frames per byte, and its hops.
@@ -53,19 +53,19 @@ _FIELDS: dict[str, tuple[str, str]] = {
     # The traces whose minimum is the PHY rate of a hop.
     "hop": ("", "link_trace medium_trace"),
     # Crossings from `first` on; traces of varying latencies in `others`; flows as a list of items; their rate since a
-    # time; the resource that limits it; the last filling that reached it, and that stopped it; messages that have
-    # arrived.
+    # time; the resource that limits it; its place in the list of those that share resources, `NONE` if it is alone;
+    # twice the number of the last filling that reached it, and 1 more when it has stopped; messages that have arrived.
     "route": (
         "latency_s period_s rate next_rate since_s size_bytes busy_s messages",
-        "first count first_latency latencies flows head tail alone bottleneck changed fresh reached stopped",
+        "first count first_latency latencies flows head tail bottleneck changed fresh slot mark",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
     "crossing": ("load", "route resource supply cell next previous"),
-    # See `engine.network.flow.State`; the sum of the loads of its flows; its first crossing with flows; its place in
-    # the list of those with flows; `spare`, `demand`, `rising`: for progressive filling.
+    # See `engine.network.flow.State`; its first crossing with flows; the last filling that reached it, and that was
+    # prepared; `spare`, `demand` and `rising`: for progressive filling.
     "resource": (
-        "capacity noticed until_s watched_s load_sum spare demand",
-        "supply airtime head routes slot reached rising",
+        "capacity noticed until_s watched_s spare demand",
+        "supply airtime head routes reached prepared rising",
     ),
     # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
     "device": ("promised_s free_at_s memory_bytes", "supply used up head tail"),

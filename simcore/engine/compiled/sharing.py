@@ -10,7 +10,6 @@ import numpy as np
 from headway.simcore.engine.compiled import calendar, routes, traces
 from headway.simcore.engine.compiled.jit import kernel
 from headway.simcore.engine.compiled.layout import (
-    ACTIVE,
     CHANGED,
     CLOCK,
     FLOWING,
@@ -19,6 +18,7 @@ from headway.simcore.engine.compiled.layout import (
     MEMBERS,
     MESSAGE_STALLED,
     NONE,
+    SHARING,
     World,
 )
 from headway.simcore.engine.compiled.reports import report
@@ -37,14 +37,11 @@ def start(w: World, item: int) -> None:
     route = w.rows[of.route]
     of.state, of.left, of.end_s, of.start_s = FLOWING, of.amount, _INF, now_s
     if route.flows == 0:
-        route.since_s, route.rate, route.alone, route.bottleneck = now_s, 0.0, 0, NONE
+        route.since_s, route.rate, route.bottleneck = now_s, 0.0, NONE
         for i in range(route.first, route.first + route.count):
             _join(w, i)
-        w.rows[CLOCK].flowing += 1
     else:
         _advance(w, of.route)
-        for i in range(route.first, route.first + route.count):
-            w.rows[w.rows[i].resource].load_sum += w.rows[i].load
     of.previous, of.next = route.tail, NONE
     if route.tail == NONE:
         route.head = item
@@ -74,15 +71,12 @@ def stop(w: World, item: int) -> None:
     route.flows -= 1
     route.fresh = 1
     if route.flows == 0:
-        w.rows[CLOCK].flowing -= 1
         calendar.remove(w, of.route)
+        _share_no_more(w, of.route)
         for i in range(route.first, route.first + route.count):
             _leave(w, i)
-    else:
-        for i in range(route.first, route.first + route.count):
-            w.rows[w.rows[i].resource].load_sum -= w.rows[i].load
-        if route.alone == 0:
-            _change(w, of.route)
+    elif route.slot != NONE:
+        _change(w, of.route)
 
 
 @kernel
@@ -105,7 +99,7 @@ def capacity_changes(w: World, resource: int) -> None:
     crossing, every_alone, load = of.head, True, 0.0
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
-        every_alone = every_alone and route.alone == 1
+        every_alone = every_alone and route.slot == NONE
         load += route.rate * w.rows[crossing].load * route.flows
         crossing = w.rows[crossing].next
     if every_alone:
@@ -130,17 +124,35 @@ def settle(w: World) -> None:
             continue
         if _is_alone(w, number):
             _advance(w, number)
+            _share_no_more(w, number)
             item = w.rows[route.head]
-            route.alone, route.bottleneck, route.rate = 1, NONE, 0.0
+            route.bottleneck, route.rate = NONE, 0.0
             item.end_s = routes.reach(w, number, clock.now_s, item.left)
             calendar.schedule(w, number, item.end_s)
             if item.end_s == _INF:
                 _give_up(w, number)
         else:
+            if route.slot == NONE:
+                _advance(w, number)
+                route.slot, route.rate = clock.in_sharing, -1.0
+                w.lists[SHARING, route.slot] = number
+                clock.in_sharing += 1
             w.lists[MEMBERS, together] = number
             together += 1
     if together:
         _share(w, together)
+
+
+@kernel
+def _share_no_more(w: World, number: int) -> None:
+    """Remove a route from the list of those that share resources, if it is there."""
+    place = w.rows[number].slot
+    if place == NONE:
+        return
+    w.rows[CLOCK].in_sharing -= 1
+    last = w.lists[SHARING, w.rows[CLOCK].in_sharing]
+    w.lists[SHARING, place], w.rows[last].slot = last, place
+    w.rows[number].slot = NONE
 
 
 @kernel
@@ -151,21 +163,18 @@ def _zero() -> int:
 
 @kernel
 def _join(w: World, crossing: int) -> None:
-    """Add a route to a resource."""
+    """Add a route to a resource; a route that was alone there shares it now."""
     of = w.rows[crossing]
     resource = w.rows[of.resource]
+    if resource.routes == 1:
+        _change(w, w.rows[resource.head].route)
     if resource.airtime:
         resource.until_s = min(resource.until_s, _update_airtime(w, crossing))
     of.previous, of.next = NONE, resource.head
     if resource.head != NONE:
         w.rows[resource.head].previous = crossing
     resource.head = crossing
-    if resource.routes == 0:
-        resource.slot = w.rows[CLOCK].active
-        w.lists[ACTIVE, resource.slot] = of.resource
-        w.rows[CLOCK].active += 1
     resource.routes += 1
-    resource.load_sum += of.load
 
 
 @kernel
@@ -180,13 +189,7 @@ def _leave(w: World, crossing: int) -> None:
     if of.next != NONE:
         w.rows[of.next].previous = of.previous
     resource.routes -= 1
-    resource.load_sum -= of.load
-    if resource.routes == 0:
-        w.rows[CLOCK].active -= 1
-        last = w.lists[ACTIVE, w.rows[CLOCK].active]
-        w.lists[ACTIVE, resource.slot] = last
-        w.rows[last].slot = resource.slot
-    elif resource.routes == 1:
+    if resource.routes == 1:
         _change(w, w.rows[resource.head].route)
     else:
         _change_limited(w, of.resource)
@@ -242,7 +245,7 @@ def _flown(w: World, number: int) -> float:
     if now_s <= since_s:
         return 0.0
     route.since_s = now_s
-    if route.alone:
+    if route.slot == NONE:
         return routes.integral(w, number, since_s, now_s)
     return route.rate * (now_s - since_s)
 
@@ -291,68 +294,61 @@ def _share(w: World, changed: int) -> None:
     clock.filling += 1
     if clock.wide > 0:
         clock.wide -= 1
-        touched, members = _touch_all(w)
+        members = clock.in_sharing
+        touched = _prepare(w, SHARING, members)
     else:
-        touched, members = _touch_connected(w, changed)
-        clock.wide = _WIDE if members >= max(_MANY, clock.flowing // 2) else 0
+        members = _connect(w, changed)
+        touched = _prepare(w, MEMBERS, members)
+        clock.wide = _WIDE if members >= max(_MANY, clock.in_sharing // 2) else 0
     _fill(w, members, touched)
     for i in range(members):
         _go_on(w, w.lists[MEMBERS, i])
 
 
 @kernel
-def _touch_connected(w: World, members: int) -> tuple[int, int]:
-    """Prepare what is connected with the first `members` for filling; the numbers of resources and of routes."""
-    filling, touched, i = w.rows[CLOCK].filling, _zero(), _zero()
+def _connect(w: World, members: int) -> int:
+    """Add all routes to the members that are connected with the first of them; returns the number of members."""
+    filling, i = w.rows[CLOCK].filling, _zero()
     for k in range(members):
-        w.rows[w.lists[MEMBERS, k]].reached = filling
+        w.rows[w.lists[MEMBERS, k]].mark = 2 * filling
     while i < members:
         route = w.rows[w.lists[MEMBERS, i]]
         i += 1
         for j in range(route.first, route.first + route.count):
-            number = w.rows[j].resource
-            if w.rows[number].reached == filling:
+            resource = w.rows[w.rows[j].resource]
+            if resource.reached == filling:
                 continue
-            w.rows[number].reached = filling
-            _touch(w, number, touched)
-            touched += 1
-            crossing = w.rows[number].head
+            resource.reached = filling
+            crossing = resource.head
             while crossing != NONE:
                 other = w.rows[crossing].route
-                if w.rows[other].reached != filling:
-                    w.rows[other].reached = filling
+                if w.rows[other].mark != 2 * filling:
+                    w.rows[other].mark = 2 * filling
                     w.lists[MEMBERS, members] = other
                     members += 1
                 crossing = w.rows[crossing].next
-    return touched, members
+    return members
 
 
 @kernel
-def _touch_all(w: World) -> tuple[int, int]:
-    """Prepare all resources for filling but those of flows that are alone; the numbers of resources and of routes."""
-    touched, members = _zero(), w.rows[CLOCK].flowing
-    for i in range(w.rows[CLOCK].active):
-        number = w.lists[ACTIVE, i]
-        crossing = w.rows[number].head
-        route = w.rows[crossing].route
-        if w.rows[number].routes == 1 and w.rows[route].alone == 1 and _is_alone(w, route):
-            if w.rows[route].first == crossing:
-                members -= 1
-        else:
-            _touch(w, number, touched)
-            touched += 1
-    return touched, members
-
-
-@kernel
-def _touch(w: World, number: int, place: int) -> None:
-    """Prepare a resource for progressive filling, at a place of the levels."""
-    _watch(w, number)
-    of = w.rows[number]
-    # Differences of loads of very different size would lose the small ones.
-    of.demand = _demand(w, number) if of.airtime else of.load_sum
-    of.rising, of.spare = of.routes, of.capacity
-    w.lists[LEVELS, place], w.levels[place] = number, of.spare / of.demand
+def _prepare(w: World, routes: int, count: int) -> int:
+    """Prepare the resources of the first routes of a list for progressive filling; returns the number of resources."""
+    filling, touched = w.rows[CLOCK].filling, _zero()
+    for i in range(count):
+        route = w.rows[w.lists[routes, i]]
+        for j in range(route.first, route.first + route.count):
+            number = w.rows[j].resource
+            of = w.rows[number]
+            if of.prepared != filling:
+                _watch(w, number)
+                of.prepared, of.rising, of.spare, of.demand = filling, of.routes, of.capacity, 0.0
+                w.lists[LEVELS, touched] = number
+                touched += 1
+            of.demand += w.rows[j].load * route.flows
+    for i in range(touched):
+        of = w.rows[w.lists[LEVELS, i]]
+        w.levels[i] = of.spare / of.demand
+    return touched
 
 
 @kernel
@@ -366,6 +362,7 @@ def _fill(w: World, members: int, touched: int) -> None:
         of = w.rows[number]
         if of.rising > 0:
             if of.airtime:
+                # Differences of loads of very different size would lose the small ones.
                 of.demand = _demand(w, number)
             present = max(level, of.spare / of.demand)
             if present > w.levels[0] and size > 1 and present > _second_level(w, size):
@@ -382,10 +379,10 @@ def _fill(w: World, members: int, touched: int) -> None:
 @kernel
 def _demand(w: World, number: int) -> float:
     """The load of the routes on a resource that still rise, per unit of rate."""
-    demand, crossing, filling = 0.0, w.rows[number].head, w.rows[CLOCK].filling
+    demand, crossing, stopped = 0.0, w.rows[number].head, 2 * w.rows[CLOCK].filling + 1
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
-        if route.stopped != filling:
+        if route.mark != stopped:
             demand += w.rows[crossing].load * route.flows
         crossing = w.rows[crossing].next
     return demand
@@ -394,13 +391,13 @@ def _demand(w: World, number: int) -> float:
 @kernel
 def _stop_rising(w: World, number: int, level: float, stopped: int) -> int:
     """Give the routes on a full resource that still rise their rate; returns how many routes have stopped."""
-    crossing, filling = w.rows[number].head, w.rows[CLOCK].filling
+    crossing, mark = w.rows[number].head, 2 * w.rows[CLOCK].filling + 1
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
-        if route.stopped != filling:
+        if route.mark != mark:
             w.lists[MEMBERS, stopped] = w.rows[crossing].route
             stopped += 1
-            route.next_rate, route.bottleneck, route.stopped = level, number, filling
+            route.next_rate, route.bottleneck, route.mark = level, number, mark
             for i in range(route.first, route.first + route.count):
                 of = w.rows[w.rows[i].resource]
                 load = w.rows[i].load * route.flows
@@ -415,14 +412,14 @@ def _stop_rising(w: World, number: int, level: float, stopped: int) -> int:
 def _go_on(w: World, number: int) -> None:
     """Apply the next rate of a route to its flows, and schedule the first end; report flows that can never end."""
     route, now_s = w.rows[number], w.rows[CLOCK].now_s
-    rate, changes = route.next_rate, route.alone == 1 or route.next_rate != route.rate
+    rate, changes = route.next_rate, route.next_rate != route.rate
     if not changes and route.fresh == 0 and rate > 0.0:
         return
     route.fresh = 0
     flown = 0.0
     if changes:
         flown = _flown(w, number)
-        route.rate, route.alone = rate, 0
+        route.rate = rate
     item, first_s, waits = route.head, _INF, False
     while item != NONE:
         of = w.rows[item]
