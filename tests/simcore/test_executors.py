@@ -183,6 +183,27 @@ def test_tokens_count_where_a_run_ends_between_two_decisions() -> None:
     assert compiled.runs["status"].tolist() == ["stalled"]
 
 
+@pytest.mark.parametrize("sharing", ["dedicated", "fair"])
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+def test_both_executors_move_the_same_blocks_until_a_device_goes_down(sharing: str, part: float) -> None:
+    """Some blocks have arrived then, one is on its way, and others wait for it."""
+    world = small_world("abc", interval=2, sharing=sharing, moves="serial")
+    placements = [np.array(one) for one in ([0, 1, 0, 1], [2, 2, 1, 0], [0, 1, 0, 1])]
+    second = simulate(world, Scripted(*placements)).migrations.iloc[1]
+    fails_s = second["start_s"] + part * second["duration_s"]
+    devices = [
+        replace(one, up=on_off([(fails_s, fails_s + 1.0)])) if one.name == second["to_device"] else one
+        for one in world.cluster.devices
+    ]
+    failing = replace(world, cluster=replace(world.cluster, devices=tuple(devices)))
+    events, compiled = (
+        simulate(varied(failing, executor=executor), Scripted(*placements))
+        for executor in ("events", "compiled")
+    )
+    assert differences(events, compiled) == []
+    assert {"moved", "abandoned"} <= set(compiled.migrations["outcome"])
+
+
 @dataclass(frozen=True)
 class Sent:
     """A message: when it is sent, between which devices, and when it is cancelled."""

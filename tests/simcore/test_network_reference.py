@@ -56,12 +56,12 @@ def test_random_cases_agree_with_exact_fractions(seed: int, make: MakeNetwork) -
 
 
 @st.composite
-def crowds(draw: st.DrawFn) -> Case:
+def crowds(draw: st.DrawFn, least: int = 1, most_links: int = 10) -> Case:
     """Up to forty flows that come at a few moments, over up to ten links that change, go down and come back."""
     moments = st.sampled_from([0.0, 0.5, 1.0, 1.25])
     rates = st.sampled_from([0.0, 1.0, 3.0, 10.0])
     links = {}
-    for i in range(draw(st.integers(1, 10))):
+    for i in range(draw(st.integers(1, most_links))):
         changes = draw(st.lists(st.tuples(st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0]), rates), max_size=3))
         profile = [[time, rate] for time, rate in sorted(dict(changes).items())]
         links[f"l{i}"] = {
@@ -70,7 +70,7 @@ def crowds(draw: st.DrawFn) -> Case:
             "profile": [*profile, [4.0, 5.0]],
         }
     path = st.lists(st.sampled_from(sorted(links)), min_size=1, max_size=4, unique=True)
-    paths = draw(st.lists(path, min_size=1, max_size=40))
+    paths = draw(st.lists(path, min_size=least, max_size=40))
     flows = [
         {
             "src": i,
@@ -126,6 +126,13 @@ def test_flows_that_are_cancelled_leave_their_shares_as_exact_fractions_say(
         # Which of a cancellation and an end at one moment comes first is left open.
         assume(not abs(flow.get("cancel_s", math.inf) - end_s) < 1e-9)
     np.testing.assert_allclose(simulated(case, make), ends, rtol=1e-9)
+
+
+@given(case=crowds(least=24, most_links=6))
+@settings(max_examples=40)
+def test_kernels_fill_all_rates_at_once_as_exact_fractions_say(case: Case) -> None:
+    """So many routes share so few links that kernels no longer search for those that a change affects."""
+    np.testing.assert_allclose(simulated(case, compiled), solved(case), rtol=1e-9)
 
 
 def drawn(seed: int) -> Case:
