@@ -23,12 +23,14 @@ class RowAllocator:
 
     Attributes:
         world: the arrays; another tuple after each growth.
-        start_s: a column of its rows, as the next four: single numbers are read much faster from columns than from
-            records.
-        in_report: `reported`.
-        amount: of items.
+        amount: of items; a column of the rows, as all that follow: they are read much faster than records.
+        reading_s: of items.
+        begun_s: of items.
+        start_s: of items.
+        end_s: of items.
         route: of items.
         state: of items.
+        in_report: `reported`.
     """
 
     def __init__(self, template: Template, devices: int) -> None:
@@ -93,8 +95,9 @@ class RowAllocator:
         rows, heap = _longer(self.world.rows, size), _longer(self.world.heap, size)
         self.world = self.world._replace(rows=rows, heap=heap, lists=longer, levels=np.zeros(size))
         columns = rows.view(np.ndarray)
-        self.start_s, self.in_report = columns["start_s"], columns["reported"]
-        self.amount, self.route, self.state = columns["amount"], columns["route"], columns["state"]
+        self.amount, self.reading_s = columns["amount"], columns["reading_s"]
+        self.begun_s, self.start_s, self.end_s = (columns[name] for name in ("begun_s", "start_s", "end_s"))
+        self.route, self.state, self.in_report = (columns[name] for name in ("route", "state", "reported"))
 
 
 def _longer(values: Any, size: int) -> Any:

@@ -7,7 +7,8 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.engine.compiled import loop
-from headway.simcore.engine.compiled.layout import NONE, Records, World
+from headway.simcore.engine.compiled.allocator import RowAllocator
+from headway.simcore.engine.compiled.layout import NONE, World
 from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
 from headway.simcore.engine.events import LatencyParts, Load, until_done
 from headway.simcore.engine.outages import Process
@@ -60,8 +61,8 @@ class InFlight:
         """The parts of the duration of a finished step: those of its critical path."""
         return LatencyParts(*self._parts)
 
-    def released(self, items: Records) -> None:
-        """The rows of its items are about to be used again: it has ended, or it was cancelled."""
+    def released(self, rows: RowAllocator) -> None:
+        """Its rows are about to be used again: it has ended, or it was cancelled."""
 
     def succeed(self) -> None:
         """The last node has ended."""
@@ -127,9 +128,10 @@ class MessagesInFlight(InFlight):
         self._order = order
         self._times = np.full((3, len(order)), np.inf)
 
-    def released(self, items: Records) -> None:
+    def released(self, rows: RowAllocator) -> None:
         """See `InFlight.released`."""
-        self._times = np.stack([items[name] for name in ("begun_s", "start_s", "end_s")])
+        items = slice(self.first_item, self.first_item + len(self.graph))
+        self._times = np.stack([rows.begun_s[items], rows.start_s[items], rows.end_s[items]])
 
     def sent(self) -> list[tuple[int, float, float, float]]:
         """The messages that were sent, in the order in which they arrived, when `done` has fired or after `cancel`.

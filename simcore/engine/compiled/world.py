@@ -138,9 +138,9 @@ class CompiledWorld:
         first_node = self._rows.first_node(flight.graph, idle=not self._in_flight and not self._transfers)
         flight.first_item = first = self._rows.take(nodes)
         flight.number = number = self._rows.take(1)
-        items = self._rows.world.rows[first : first + nodes]
-        items["amount"], items["reading_s"] = amount, reading_s
-        items["begun_s"] = items["end_s"] = np.inf
+        rows, items = self._rows, slice(first, first + nodes)
+        rows.amount[items], rows.reading_s[items] = amount, reading_s
+        rows.begun_s[items] = rows.end_s[items] = np.inf
         self._in_flight[number] = flight
         if isinstance(flight, StretchInFlight):
             assert self._stretch is None, "one stretch of steps at a time"
@@ -163,7 +163,7 @@ class CompiledWorld:
 
     def _release(self, flight: InFlight) -> None:
         del self._in_flight[flight.number]
-        flight.released(self._rows.world.rows[flight.first_item : flight.first_item + len(flight.graph)])
+        flight.released(self._rows)
         self._rows.give_back(flight.first_item, len(flight.graph))
         self._rows.give_back(flight.number, 1)
         if self._stretch is flight:

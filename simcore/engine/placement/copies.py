@@ -44,5 +44,4 @@ class WarmCopies:
 
     def fit(self, room_bytes: FloatArray) -> None:
         """Drop copies that do not fit into the free memory of each device [bytes], shape (devices,)."""
-        if self.held.any():
-            self.held &= np.cumsum(self.held * self._bytes, axis=0) <= room_bytes
+        self.held &= np.cumsum(self.held * self._bytes, axis=0) <= room_bytes

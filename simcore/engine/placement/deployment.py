@@ -133,7 +133,8 @@ class Deployment:
 
     def fit_copies(self, available_bytes: FloatArray) -> None:
         """Drop copies that do not fit beside all else, given the memory of each device [bytes], shape (devices,)."""
-        self.copies.fit(available_bytes - np.maximum(self.ledger.held(), self._runtime_bytes))
+        if self.copies.held.any():
+            self.copies.fit(available_bytes - np.maximum(self.ledger.held(), self._runtime_bytes))
 
     def move(self, block: int, device: int) -> None:
         """Move one block to another device, or a lost block to any device. Its weights stay where it was as a copy."""
