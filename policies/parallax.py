@@ -29,7 +29,7 @@ import numpy as np
 
 from headway.policies.common.layer_units import units
 from headway.policies.common.reachability import usable_first
-from headway.policies.common.runs_in_order import cut_over, finite
+from headway.policies.common.runs_in_order import cut_over, relative
 from headway.policies.common.transfer_times import over_horizon
 from headway.simcore import (
     Decision,
@@ -114,4 +114,4 @@ def fastest_order(observation: Observation, devices: IntArray) -> IntArray:
 
 def _fill_cost(units_in_all: int, power: FloatArray) -> FloatArray:
     """Cost of each number of units on devices of each power, shape (N, U + 1); its least sum is the water level."""
-    return np.arange(units_in_all + 1) ** 2 / np.maximum(finite(power), 1e-12)[:, None]
+    return np.arange(units_in_all + 1) ** 2 / np.maximum(relative(power), 1e-12)[:, None]

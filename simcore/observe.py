@@ -4,7 +4,6 @@ A policy is any object with a `decide` method that takes an `Observation` and re
 `Infeasible`. It sees the world as read-only arrays at one instant and nothing of the future.
 """
 
-from collections.abc import Hashable
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -185,11 +184,6 @@ class Observation:
             values.pop(name, None)
         values["steps"] = steps
         return other
-
-    @cached_property
-    def known(self) -> dict[Hashable, float]:
-        """Predictions about this world that have been made (`predict.remembered`)."""
-        return {}
 
     @property
     def devices(self) -> int:

@@ -13,7 +13,7 @@ from headway.simcore.arrays import FloatArray
 from headway.simcore.audit import AuditError, Auditor
 from headway.simcore.engine.compiled.stretch_rows import StretchRows
 from headway.simcore.engine.device_rows import DeviceRows
-from headway.simcore.engine.events import LatencyParts, Load
+from headway.simcore.engine.events import LatencyParts, Load, until_done
 from headway.simcore.engine.outages import Process, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.controller import Controller
@@ -168,7 +168,7 @@ class Run:
         self._run.instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
         if stretch is None:
             step = self._run.executor.step(graph, load, batch)
-            finished = yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())
+            finished = yield from unless_failing(env, self._run.outages, deployment.in_use, until_done(step))
             if finished:
                 due = deployment.due(batch)
                 deployment.hold(after(batch), use.cost.memory_bytes)
@@ -180,7 +180,9 @@ class Run:
             assert self._run.compiled is not None
             steps = self._run.compiled.stretch(graph, load, stretch.load)
             try:
-                finished = yield from unless_failing(env, self._run.outages, deployment.in_use, steps.run())
+                finished = yield from unless_failing(
+                    env, self._run.outages, deployment.in_use, until_done(steps)
+                )
             finally:  # also before a step that can never end
                 if steps.ended:
                     steps.rows.available_bytes[0] = use.available

@@ -126,8 +126,7 @@ def _context(
     recorder: Recorder,
 ) -> RunContext:
     """Create the parts of a run in its SimPy environment."""
-    make = _compiled if executor == "compiled" else _events
-    steps = make(env, scenario, instrument)
+    steps = _compiled(env, scenario) if executor == "compiled" else _events(env, scenario, instrument)
     return RunContext(scenario, steps, Deployment(scenario), Outages(scenario.cluster.devices), recorder)
 
 
@@ -139,12 +138,12 @@ def _events(env: simpy.Environment, scenario: Scenario, instrument: Instrument) 
     return Executor(env, net, processors, instrument)
 
 
-def _compiled(env: simpy.Environment, scenario: Scenario, instrument: Instrument) -> "CompiledWorld":
+def _compiled(env: simpy.Environment, scenario: Scenario) -> "CompiledWorld":
     # Imported here because it imports numba, which takes longer than a small run.
     from headway.simcore.engine.compiled.world import CompiledWorld  # noqa: PLC0415
 
     rule = SHARING_RULES.find(scenario.network.sharing)
-    return CompiledWorld(env, rule.cluster(scenario.cluster), instrument, dedicated=not rule.shared)
+    return CompiledWorld(env, rule.cluster(scenario.cluster), dedicated=not rule.shared)
 
 
 def _parameters(policy: Policy) -> str:

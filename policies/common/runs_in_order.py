@@ -63,7 +63,7 @@ def proportional_runs(observation: Observation, weight: FloatArray) -> IntArray 
     count = len(units(observation.blocks))
     for devices in usable_first(observation):
         order = devices[np.argsort(-weight[devices], kind="stable")]
-        share = finite(weight[order])
+        share = relative(weight[order])
         exact = count * share / share.sum()
         placed = cut_over(observation, order, (np.arange(count + 1) - exact[:, None]) ** 2)
         if placed is not None:
@@ -71,7 +71,7 @@ def proportional_runs(observation: Observation, weight: FloatArray) -> IntArray 
     return None
 
 
-def finite(weight: FloatArray) -> FloatArray:
+def relative(weight: FloatArray) -> FloatArray:
     """Weights, shape (N,), of which some may be infinite or all 0, as finite weights of which the largest is 1."""
     largest = float(weight.max())
     scaled: FloatArray = np.array(weight == largest, dtype=np.float64)

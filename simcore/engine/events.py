@@ -142,14 +142,6 @@ class StepInFlight:
         if not self._begin_s:
             self.done.succeed()
 
-    def run(self) -> Process:
-        """Start the step and wait for its end; closing the generator cancels the step.
-
-        Raises:
-            RunEndedError: a node can never end.
-        """
-        return until_done(self)
-
     def cancel(self) -> None:
         """Cancel all nodes that have not ended; no callback follows."""
         self.done.defused = True
@@ -239,7 +231,11 @@ class _Flight(Protocol):
 
 
 def until_done(step: _Flight) -> Process:
-    """Start a step and wait for its end, in either executor; closing the generator cancels the step."""
+    """Start a step and wait for its end, in either executor; closing the generator cancels the step.
+
+    Raises:
+        RunEndedError: a node can never end.
+    """
     try:
         step.begin()
         yield step.done

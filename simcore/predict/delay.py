@@ -49,11 +49,13 @@ def _delay(observation: Observation, devices: IntArray, *, sharing: bool) -> flo
 def remembered(
     observation: Observation, what: Hashable, devices: IntArray, compute: Callable[[], float]
 ) -> float:
-    """A prediction for a placement, shape (B,), computed only if it is not `known`.
+    """A prediction for a placement, shape (B,), computed only if it is not known from before.
 
-    The engine predicts again, for its records, what the policy has predicted.
+    The engine predicts again, for its records, what the policy has predicted. Predictions stay with the observation, and
+    those of other horizons (`with_steps`) share them.
     """
-    known, key = observation.known, (what, devices.tobytes())
+    known: dict[Hashable, float] = vars(observation).setdefault("_known", {})
+    key = what, devices.tobytes()
     if key not in known:
         if len(known) >= _MOST_KNOWN:
             known.clear()

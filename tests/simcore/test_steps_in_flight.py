@@ -23,7 +23,7 @@ from headway.simcore import (
     StepGraph,
 )
 from headway.simcore.engine.compute import processor
-from headway.simcore.engine.events import Executor, Load, StepInFlight
+from headway.simcore.engine.events import Executor, Load, StepInFlight, until_done
 from headway.simcore.engine.network.network import network
 from headway.simcore.errors import RunEndedError
 from headway.simcore.steps.makespan import makespan, shared_makespan
@@ -183,7 +183,7 @@ def test_every_task_and_message_is_told_once_and_after_what_it_waits_for(graph: 
     ends = Ends()
     run = executor(4, instrument=ends)
     seconds = timed(graph, np.random.default_rng(seed).uniform(0.0, 3.0, len(graph)))
-    run.env.run(run.env.process(run.step(graph, load(graph, seconds)).run()))
+    run.env.run(run.env.process(until_done(run.step(graph, load(graph, seconds)))))
     end_s = {node: end for _, node, end in ends.received}
     assert sorted(node for _, node, _ in ends.received) == np.union1d(graph.tasks, graph.messages).tolist()
     for before, successors in enumerate(graph.nodes.successors):
@@ -200,7 +200,7 @@ def test_a_step_with_a_message_that_never_arrives_ends_with_an_error() -> None:
     run = Executor(env, net, [processor(env, device) for device in devices], Instrument())
     graph = line(1.0, 1.0, 1.0)[0]
     with pytest.raises(RunEndedError, match=r"never arrive over .*dead"):
-        env.run(env.process(run.step(graph, load(graph, [1.0, 1.0, 1.0])).run()))
+        env.run(env.process(until_done(run.step(graph, load(graph, [1.0, 1.0, 1.0])))))
     assert env.now == 1.0
 
 

@@ -1,25 +1,34 @@
 """What is in flight in a `CompiledWorld`: a step, steps that follow each other, or messages in an order."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+import simpy
 
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.engine.compiled import loop
 from headway.simcore.engine.compiled.allocator import RowAllocator
 from headway.simcore.engine.compiled.layout import NONE, World
 from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
-from headway.simcore.engine.events import LatencyParts, Load, until_done
-from headway.simcore.engine.outages import Process
+from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.errors import RunEndedError
 from headway.simcore.steps import graph as steps
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.world.cost import Payload
 from headway.simcore.world.crossings import Order
 
-if TYPE_CHECKING:
-    from headway.simcore.engine.compiled.world import CompiledWorld
+
+class _Carrier(Protocol):
+    """What a `CompiledWorld` does for what is in flight in it."""
+
+    env: simpy.Environment
+
+    def begin(self, flight: "InFlight", amount: FloatArray, reading_s: FloatArray) -> None: ...
+
+    def cancel_step(self, flight: "InFlight") -> None: ...
+
+    def end(self, flight: "InFlight") -> tuple[float, float, float, float]: ...
 
 
 class InFlight:
@@ -32,7 +41,7 @@ class InFlight:
         first_item: row of the item of its first node.
     """
 
-    def __init__(self, world: "CompiledWorld", graph: StepGraph, load: Load) -> None:
+    def __init__(self, world: _Carrier, graph: StepGraph, load: Load) -> None:
         self.graph = graph
         self.done = world.env.event()
         self.number = self.first_item = NONE
@@ -43,14 +52,6 @@ class InFlight:
     def begin(self) -> None:
         """Start all nodes without predecessors."""
         self._world.begin(self, self._load.amount, self._load.reading_s)
-
-    def run(self) -> Process:
-        """Start the step and wait for its end; closing the generator cancels the step.
-
-        Raises:
-            RunEndedError: a node can never end.
-        """
-        return until_done(self)
 
     def cancel(self) -> None:
         """Cancel all nodes that have not ended; no callback follows."""
@@ -85,7 +86,7 @@ class StretchInFlight(InFlight):
         complete: whether the stretch ends here: with its last step, or before one for which memory is not as expected.
     """
 
-    def __init__(self, world: "CompiledWorld", graph: StepGraph, first: Load, load: StretchLoad) -> None:
+    def __init__(self, world: _Carrier, graph: StepGraph, first: Load, load: StretchLoad) -> None:
         super().__init__(world, graph, first)
         self.rows = empty_rows(load)
         self.ended = 0
@@ -116,7 +117,7 @@ class MessagesInFlight(InFlight):
 
     def __init__(
         self,
-        world: "CompiledWorld",
+        world: _Carrier,
         senders: IntArray,
         receivers: IntArray,
         size_bytes: FloatArray,
@@ -126,22 +127,21 @@ class MessagesInFlight(InFlight):
         graph = _in_order(senders, receivers, size_bytes, order)
         super().__init__(world, graph, Load(nothing, nothing, size_bytes))
         self._order = order
-        self._times = np.full((3, len(order)), np.inf)
+        self._times = np.full((2, len(order)), np.inf)
 
     def released(self, rows: RowAllocator) -> None:
         """See `InFlight.released`."""
         items = slice(self.first_item, self.first_item + len(self.graph))
-        self._times = np.stack([rows.begun_s[items], rows.start_s[items], rows.end_s[items]])
+        self._times = np.stack([rows.begun_s[items], rows.end_s[items]])
 
-    def sent(self) -> list[tuple[int, float, float, float]]:
+    def sent(self) -> list[tuple[int, float, float]]:
         """The messages that were sent, in the order in which they arrived, when `done` has fired or after `cancel`.
 
         Returns:
-            For each its number, when it was sent, when its bytes began to flow if it has any, and when it arrived;
-            infinite if it did not.
+            For each its number, when it was sent, and when it arrived; infinite if it did not.
         """
         number = np.array([number for number, _ in self._order])
-        begun_s, _, end_s = self._times[:, number]
+        begun_s, end_s = self._times[:, number]
         number = number[np.lexsort((begun_s, end_s))]
         times = self._times[:, number].T.tolist()
         return [(one, *of) for one, of in zip(number.tolist(), times, strict=True) if of[0] < math.inf]

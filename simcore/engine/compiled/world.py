@@ -36,25 +36,18 @@ class CompiledWorld:
     Args:
         env: the SimPy environment.
         cluster: with the resources and rates of its sharing rule.
-        instrument: its hooks are called for moves and decisions, not for tasks and messages of steps.
         dedicated: whether messages do not slow each other.
 
     Attributes:
+        instrument: one that observes nothing: with any other, the event executor makes the run.
         first_device: row of device 0.
         flows: empty: the auditor watches the event executor only.
         settled: whether all rates are up to date.
     """
 
-    def __init__(
-        self,
-        env: simpy.Environment,
-        cluster: Cluster,
-        instrument: Instrument | None = None,
-        *,
-        dedicated: bool = False,
-    ) -> None:
+    def __init__(self, env: simpy.Environment, cluster: Cluster, *, dedicated: bool = False) -> None:
         self.env = env
-        self.instrument = Instrument() if instrument is None else instrument
+        self.instrument = Instrument()
         self._cluster = cluster
         self._devices = len(cluster.devices)
         template = template_of(cluster)

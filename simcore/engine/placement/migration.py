@@ -15,6 +15,7 @@ import numpy as np
 
 from headway.simcore import predict
 from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.engine.events import until_done
 from headway.simcore.engine.network.network import sent
 from headway.simcore.engine.network.transfer import Transfer
 from headway.simcore.engine.outages import Process, ordered, unless_failing
@@ -135,24 +136,24 @@ class Mover:
             self._deployment.move(move.block, move.new)
             outcome = "moved"
         finally:
-            self._record(first, move, outcome, self._env.now)
+            self._record(first, move, outcome)
 
     def _move_in_kernels(self, first: SequenceStep, moves: list[_Move], compiled: "CompiledWorld") -> Process:
         """As `_move` of each; kernels send all blocks, and Python learns at the end what has happened."""
-        old, new = (np.array([getattr(move, end) for move in moves], np.int64) for end in ("old", "new"))
+        old, new = _ends(moves)
         sizes = [self._deployment.to_send(move.block, move.warm) for move in moves]
         messages = compiled.messages(old, new, np.array(sizes), self._order(old, new))
         try:
-            yield from messages.run()
+            yield from until_done(messages)
         finally:
-            for number, move_s, flow_s, end_s in messages.sent():
+            for number, begun_s, end_s in messages.sent():
                 move, arrived = moves[number], end_s < math.inf
-                move.start_s = move_s
+                move.start_s = begun_s
                 if arrived:
-                    if sizes[number] > 0.0 and move.old != move.new:
-                        self._arrived(first, move, sizes[number], (move_s, flow_s, sizes[number], end_s))
+                    move.sent_bytes = sizes[number] * (move.old != move.new)
+                    move.duration_s = end_s - begun_s
                     self._deployment.move(move.block, move.new)
-                self._record(first, move, *(("moved", end_s) if arrived else ("abandoned", self._env.now)))
+                self._record(first, move, "moved" if arrived else "abandoned")
 
     def start(self, first: SequenceStep, observation: Observation, target: IntArray) -> None:
         """Start to copy blocks while decoding continues, to reach the placement `target`, shape (blocks,).
@@ -181,7 +182,7 @@ class Mover:
         self._deployment.free(copying.blocks, copying.targets)
         for move in copying.moves:
             self._deployment.move(move.block, move.new)
-            self._record(copying.first, move, "moved", self._env.now)
+            self._record(copying.first, move, "moved")
 
     def _catch_up(self, first: SequenceStep, move: _Move) -> Process:
         """Send what the cache of a block has gained since its copy."""
@@ -208,7 +209,7 @@ class Mover:
             if move.warm:
                 self._deployment.copies.leave(move.block, move.new)
             if move.start_s is not None:
-                self._record(copying.first, move, "abandoned", self._env.now)
+                self._record(copying.first, move, "abandoned")
 
     def _moves(self, blocks: IntArray, targets: IntArray) -> list[_Move]:
         return list(map(self._planned, blocks.tolist(), targets.tolist()))
@@ -231,8 +232,7 @@ class Mover:
 
     def _each(self, moves: list[_Move], work: Callable[[_Move], Process]) -> Process:
         """Do the same for each of several moves, at the same time where their routes share nothing."""
-        old, new = (np.array([getattr(move, end) for move in moves], np.int64) for end in ("old", "new"))
-        yield from ordered(self._env, self._order(old, new), [work(move) for move in moves])
+        yield from ordered(self._env, self._order(*_ends(moves)), [work(move) for move in moves])
 
     def _order(self, old: IntArray, new: IntArray) -> Order:
         """The order of moves between devices, both of shape (n,)."""
@@ -257,22 +257,16 @@ class Mover:
         begun_s = self._env.now
 
         def arrived(transfer: Transfer) -> None:
-            self._arrived(
-                first, move, size_bytes, (begun_s, transfer.flow_s, transfer.wire_bytes, self._env.now)
-            )
+            of = (first.request, first.token, move.old, move.new)
+            flow = transfer.flow_s, transfer.wire_bytes
+            message = Message(*of, size_bytes, begun_s, *flow, self._env.now, move.block)
+            self._run.instrument.block_arrived(message)
+            move.sent_bytes += size_bytes
+            move.duration_s += self._env.now - begun_s
 
         yield from sent(self._env, self._run.network, move.old, move.new, size_bytes, arrived)
 
-    def _arrived(
-        self, first: SequenceStep, move: _Move, size_bytes: float, flow: tuple[float, float, float, float]
-    ) -> None:
-        """Bytes of a block have arrived; `flow` as in `Message`, from `sent_s` to `arrived_s`."""
-        of = first.request, first.token, move.old, move.new
-        self._run.instrument.block_arrived(Message(*of, size_bytes, *flow, move.block))
-        move.sent_bytes += size_bytes
-        move.duration_s += flow[-1] - flow[0]
-
-    def _record(self, first: SequenceStep, move: _Move, outcome: str, end_s: float) -> None:
+    def _record(self, first: SequenceStep, move: _Move, outcome: str) -> None:
         self._run.recorder.add(
             "migrations",
             first.request,
@@ -289,7 +283,13 @@ class Mover:
         )
         if move.start_s is not None:
             of = (first.request, first.token, move.block, move.old, move.new)
-            self._run.instrument.block_moved(Move(*of, move.start_s, end_s, move.load_s, outcome))
+            self._run.instrument.block_moved(Move(*of, move.start_s, self._env.now, move.load_s, outcome))
+
+
+def _ends(moves: list[_Move]) -> tuple[IntArray, IntArray]:
+    """The old and the new device of each of several moves, shape (n,) each."""
+    old, new = np.array([(move.old, move.new) for move in moves], dtype=np.int64).reshape(-1, 2).T
+    return old, new
 
 
 def load_seconds(scenario: Scenario) -> FloatArray:
