@@ -51,7 +51,7 @@ def remembered(
 ) -> float:
     """A prediction for a placement, shape (B,), computed only if it is not known from before.
 
-    The engine predicts again, for its records, what the policy has predicted. Predictions stay with the observation, and
+    The engine predicts again, for its records, what the policy has predicted. Predictions stay with the observation;
     those of other horizons (`with_steps`) share them.
     """
     known: dict[Hashable, float] = vars(observation).setdefault("_known", {})

@@ -582,7 +582,7 @@ def move_weights_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_the_cache_that_was_gained(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Mover, "_catch_up", lambda self, first, move: (wait for wait in ()))
+    patch.setattr(Mover, "_catch_up", lambda self, first, move: (one for one in range(0)))
 
 
 def send_weights_that_are_there(patch: pytest.MonkeyPatch) -> None:
