@@ -103,7 +103,7 @@ class CostModel(Protocol):
         ...
 
     def step(self, batch: Batch) -> StepCost:
-        """The cost of one step of a batch."""
+        """The cost of one step of a batch, which depends on nothing else; runs keep it and ask only once."""
         ...
 
 
