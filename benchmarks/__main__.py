@@ -49,16 +49,23 @@ BENCHMARKS: Mapping[str, Callable[[Effort], Figures]] = {
 
 
 def measured(effort: Effort, letters: Sequence[str]) -> Figures:
-    """The figures of some benchmarks, with the machine and the speed of SimPy alone."""
+    """The figures of some benchmarks, with the machine and the speed of SimPy alone.
+
+    `bare_beside` is this speed just before and after each benchmark, because machines change theirs.
+    """
     events = effort.choose(1_000_000, 1_000_000, 1_000)
+    beside: dict[str, float] = {}
     figures: Figures = {
         "quick": effort is not FULL,
         "machine": machine(),
         "repeats": effort.repeats,
         "bare_simpy_events_per_s": median_of(effort.repeats, lambda: bare_simpy_events_per_s(events)),
+        "bare_beside": beside,
     }
     for letter in letters:
+        before = bare_simpy_events_per_s(events // 4)
         seconds, figures[letter] = clock(partial(BENCHMARKS[letter], effort))
+        beside[letter] = (before + bare_simpy_events_per_s(events // 4)) / 2
         print(f"{letter}: {seconds:.1f} s", file=sys.stderr)
     return figures
 

@@ -44,6 +44,7 @@ def test_the_file_has_the_announced_figures(tmp_path: Path) -> None:
     figures = written(tmp_path / "figures.json", "abcdefghi")
     assert figures["quick"] is True
     assert figures["bare_simpy_events_per_s"] > 0.0
+    assert figures["bare_beside"].keys() == set("abcdefghi")
     of_flows = figures["f"]["10"]
     assert of_flows.keys() >= {"flows_per_s", "simplest_flows_per_s", "end_s", "simplest_end_s"}
     assert of_flows.keys() >= {"compiled_flows_per_s", "compiled_end_s", "compiled_compile_s"}
