@@ -13,8 +13,7 @@ from headway.simcore.engine.compiled.layout import NONE, World
 from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
 from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.errors import RunEndedError
-from headway.simcore.steps import graph as steps
-from headway.simcore.steps.graph import StepGraph
+from headway.simcore.steps.graph import GraphBuilder, StepGraph
 from headway.simcore.world.cost import Payload
 from headway.simcore.world.crossings import Order
 
@@ -123,10 +122,10 @@ class MessagesInFlight(InFlight):
         size_bytes: FloatArray,
         order: Order,
     ) -> None:
-        nothing = np.zeros(len(size_bytes))
+        self._numbers = [number for number, _ in order]
+        nothing = np.zeros(len(order))
         graph = _in_order(senders, receivers, size_bytes, order)
-        super().__init__(world, graph, Load(nothing, nothing, size_bytes))
-        self._order = order
+        super().__init__(world, graph, Load(nothing, nothing, size_bytes[self._numbers]))
         self._times = np.full((2, len(order)), np.inf)
 
     def released(self, rows: RowAllocator) -> None:
@@ -140,29 +139,25 @@ class MessagesInFlight(InFlight):
         Returns:
             For each its number, when it was sent, and when it arrived; infinite if it did not.
         """
-        number = np.array([number for number, _ in self._order])
-        begun_s, end_s = self._times[:, number]
-        number = number[np.lexsort((begun_s, end_s))]
-        times = self._times[:, number].T.tolist()
-        return [(one, *of) for one, of in zip(number.tolist(), times, strict=True) if of[0] < math.inf]
+        begun_s, end_s = self._times.tolist()
+        nodes = np.lexsort(self._times).tolist()
+        return [(self._numbers[i], begun_s[i], end_s[i]) for i in nodes if begun_s[i] < math.inf]
 
 
 def _in_order(senders: IntArray, receivers: IntArray, size_bytes: FloatArray, order: Order) -> StepGraph:
-    """Messages as a graph; without bytes they are joins. Their payload does not matter, because their size is given."""
-    count = len(order)
-    successors: list[list[int]] = [[] for _ in range(count)]
+    """Messages as a graph, with a node for each in this order; those without bytes are joins.
+
+    Payload, kind, layer and stage do not matter: sizes are given, and no instrument observes these messages.
+    """
+    builder, nodes = GraphBuilder(), dict[int, int]()
     for number, earlier in order:
-        for before in earlier:
-            successors[before].append(number)
-    nothing = np.full(count, steps.NONE)
-    return StepGraph(
-        kind=nothing,
-        payload=np.where(size_bytes > 0.0, Payload.PROMPT, steps.NONE),
-        device=senders,
-        receiver=receivers,
-        count=np.ones(count),
-        layer=nothing,
-        stage=nothing,
-        first_successor=np.cumsum([0, *map(len, successors)]),
-        successor=np.array([later for each in successors for later in each], dtype=np.int64),
-    )
+        sender, receiver = int(senders[number]), int(receivers[number])
+        after = [nodes[one] for one in earlier]
+        if size_bytes[number] > 0.0:
+            payload = Payload.PROMPT
+            nodes[number] = builder.message(
+                sender, receiver, payload, kind=NONE, layer=0, stage=0, after=after
+            )
+        else:
+            nodes[number] = builder.join(receiver, layer=0, stage=0, after=after)
+    return builder.graph()
