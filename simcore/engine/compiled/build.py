@@ -115,13 +115,8 @@ class _Builder:
         return len(self._rows) - len(rates), len(rates)
 
     def _route(self, route: Route | None, first: int, count: int) -> None:
-        fields: dict[str, float] = {
-            "what": layout.ROUTE,
-            "place": NONE,
-            "head": NONE,
-            "tail": NONE,
-            "slot": NONE,
-        }
+        nowhere = dict.fromkeys(("place", "head", "tail", "slot"), NONE)
+        fields: dict[str, float] = {"what": layout.ROUTE, **nowhere}
         if route is not None:
             latencies = len(self._others)
             self._others.extend(self._traces[id(trace)] for trace in route.latencies)

@@ -43,8 +43,9 @@ _EVENT = "", "what place"
 """Fields of every row that has events: its sort, and its `place` in the heap."""
 
 _FIELDS: dict[str, tuple[str, str]] = {
-    # The time, how many events have been scheduled, lengths of lists, number of fillings, and how many of the next
-    # fillings compute all rates.
+    # The time, how many events have been scheduled, lengths of lists, twice the number of fillings, and how many of the
+    # next fillings compute all rates. A filling marks what it reaches with the double number, and with 1 more a
+    # resource that it prepares or a route that it stops.
     "clock": ("now_s scheduled", "dedicated in_heap in_changed in_sharing reported filling wide"),
     # `constant`: the value of a constant trace, otherwise -1; `period_s`: 0 without a period; segments from `first` on.
     "trace": ("period_s constant", "first count"),
@@ -54,19 +55,16 @@ _FIELDS: dict[str, tuple[str, str]] = {
     "hop": ("", "link_trace medium_trace"),
     # Crossings from `first` on; traces of varying latencies in `others`; flows as a list of items; their rate since a
     # time; the resource that limits it; its place in the list of those that share resources, `NONE` if it is alone;
-    # twice the number of the last filling that reached it, and 1 more when it has stopped; messages that have arrived.
+    # messages that have arrived.
     "route": (
         "latency_s period_s rate next_rate since_s size_bytes busy_s messages",
-        "first count first_latency latencies flows head tail bottleneck changed fresh slot mark",
+        "first count mark first_latency latencies flows head tail bottleneck changed fresh slot",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
     "crossing": ("load", "route resource supply cell next previous"),
-    # See `engine.network.flow.State`; its first crossing with flows; the last filling that reached it, and that was
-    # prepared; `spare`, `demand` and `rising`: for progressive filling.
-    "resource": (
-        "capacity noticed until_s watched_s spare demand",
-        "supply airtime head routes reached prepared rising",
-    ),
+    # See `engine.network.flow.State`; its first crossing with flows; `spare`, `demand` and `rising`: for progressive
+    # filling.
+    "resource": ("capacity noticed until_s watched_s spare demand", "supply airtime head routes mark rising"),
     # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
     "device": ("promised_s free_at_s memory_bytes", "supply used up head tail"),
     # Costs follow from kind, payload and blocks; successors are in `others`, as distances from the first node.

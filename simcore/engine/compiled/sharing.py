@@ -291,7 +291,7 @@ def _watch(w: World, number: int) -> None:
 def _share(w: World, changed: int) -> None:
     """Set the rates of all routes that are connected with the first `changed` of the members."""
     clock = w.rows[CLOCK]
-    clock.filling += 1
+    clock.filling += 2
     if clock.wide > 0:
         clock.wide -= 1
         members = clock.in_sharing
@@ -310,20 +310,20 @@ def _connect(w: World, members: int) -> int:
     """Add all routes to the members that are connected with the first of them; returns the number of members."""
     filling, i = w.rows[CLOCK].filling, _zero()
     for k in range(members):
-        w.rows[w.lists[MEMBERS, k]].mark = 2 * filling
+        w.rows[w.lists[MEMBERS, k]].mark = filling
     while i < members:
         route = w.rows[w.lists[MEMBERS, i]]
         i += 1
         for j in range(route.first, route.first + route.count):
             resource = w.rows[w.rows[j].resource]
-            if resource.reached == filling:
+            if resource.mark == filling:
                 continue
-            resource.reached = filling
+            resource.mark = filling
             crossing = resource.head
             while crossing != NONE:
                 other = w.rows[crossing].route
-                if w.rows[other].mark != 2 * filling:
-                    w.rows[other].mark = 2 * filling
+                if w.rows[other].mark != filling:
+                    w.rows[other].mark = filling
                     w.lists[MEMBERS, members] = other
                     members += 1
                 crossing = w.rows[crossing].next
@@ -333,15 +333,15 @@ def _connect(w: World, members: int) -> int:
 @kernel
 def _prepare(w: World, routes: int, count: int) -> int:
     """Prepare the resources of the first routes of a list for progressive filling; returns the number of resources."""
-    filling, touched = w.rows[CLOCK].filling, _zero()
+    prepared, touched = w.rows[CLOCK].filling + 1, _zero()
     for i in range(count):
         route = w.rows[w.lists[routes, i]]
         for j in range(route.first, route.first + route.count):
             number = w.rows[j].resource
             of = w.rows[number]
-            if of.prepared != filling:
+            if of.mark != prepared:
                 _watch(w, number)
-                of.prepared, of.rising, of.spare, of.demand = filling, of.routes, of.capacity, 0.0
+                of.mark, of.rising, of.spare, of.demand = prepared, of.routes, of.capacity, 0.0
                 w.lists[LEVELS, touched] = number
                 touched += 1
             of.demand += w.rows[j].load * route.flows
@@ -379,7 +379,7 @@ def _fill(w: World, members: int, touched: int) -> None:
 @kernel
 def _demand(w: World, number: int) -> float:
     """The load of the routes on a resource that still rise, per unit of rate."""
-    demand, crossing, stopped = 0.0, w.rows[number].head, 2 * w.rows[CLOCK].filling + 1
+    demand, crossing, stopped = 0.0, w.rows[number].head, w.rows[CLOCK].filling + 1
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
         if route.mark != stopped:
@@ -391,7 +391,7 @@ def _demand(w: World, number: int) -> float:
 @kernel
 def _stop_rising(w: World, number: int, level: float, stopped: int) -> int:
     """Give the routes on a full resource that still rise their rate; returns how many routes have stopped."""
-    crossing, mark = w.rows[number].head, 2 * w.rows[CLOCK].filling + 1
+    crossing, mark = w.rows[number].head, w.rows[CLOCK].filling + 1
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
         if route.mark != mark:
