@@ -1,21 +1,18 @@
 """Workers that make the runs: processes of this machine, a Dask cluster, or any `concurrent.futures.Executor`."""
 
 import importlib
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from headway.analysis.experiments.identity import engine_code
 from headway.analysis.experiments.worker import probe, save_trace
 from headway.analysis.files.atomic import scratch, writing
+from headway.analysis.process_pool import process_pool
 from headway.traces import Trace
 from headway.traces.errors import InputError, error_text, quoted
 
@@ -85,63 +82,9 @@ def processes(count: int | None = None) -> Iterator[Workers]:
 
         def start() -> Executor:
             running.close()
-            return running.enter_context(_pool(number))
+            return running.enter_context(process_pool(number))
 
         yield Workers(start(), lambda: number, share, start)
-
-
-@contextmanager
-def _pool(count: int) -> Iterator[Executor]:
-    """A pool of processes that is stopped at once when the block ends; by then its work is done or given up."""
-    context = multiprocessing.get_context("spawn")
-    # Workers wait until this pipe is closed. Only this process holds the other end, so they end with it, also after
-    # SIGKILL.
-    theirs, ours = context.Pipe(duplex=False)
-    # The pool starts Python's resource tracker, which prints warnings if it ends with the terminal.
-    with _blocked("SIGHUP"):
-        pool = _Processes(count, context, _end_with_parent, (theirs,))
-    try:
-        yield pool
-    finally:
-        ours.close()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-class _Processes(ProcessPoolExecutor):
-    """A pool whose processes ignore Ctrl-C from their start. A terminal sends it to them too."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Submit a call. The pool starts its processes here, and they inherit the blocked signals."""
-        with _blocked("SIGINT"):
-            return super().submit(fn, *args, **kwargs)
-
-
-@contextmanager
-def _blocked(name: str) -> Iterator[None]:
-    """Block a signal for this thread during the block, and permanently for processes that start in it."""
-    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.Signals[name]})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with_parent(parent: "Connection[Any, Any]") -> None:
-    """Let this worker, and processes that a policy forks, end with the runner instead of with the terminal."""
-
-    def wait() -> None:
-        parent.poll(None)
-        os._exit(1)
-
-    def watch() -> None:
-        threading.Thread(target=wait, daemon=True).start()
-
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.register_at_fork(after_in_child=watch)
-    watch()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 
 from headway.analysis.experiments.dispatch import mapped
 from headway.analysis.experiments.executors import Workers
+from headway.analysis.process_pool import process_pool
 from headway.traces import InputError
 
 
@@ -80,3 +81,11 @@ def test_worker_processes_import_nothing_that_draws_or_compiles() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+@pytest.mark.slow
+def test_processes_of_headway_run_do_not_import_pandas() -> None:
+    with process_pool(1) as pool:
+        pool.submit(exec, "import headway.analysis.parallel").result()
+        assert pool.submit(eval, "'headway.policies' in __import__('sys').modules").result()
+        assert not pool.submit(eval, "'pandas' in __import__('sys').modules").result()
