@@ -80,13 +80,13 @@ class ChainTimes:
             per_byte=finite(observation.per_byte_s).copy(),
             shared=np.zeros((devices, devices, 0)) if shared is None else shared.copy(),
             back=finite(back).copy(),
-            different=self._different_counts(len(variants)),
-            known=None if self._kernels is None else self._kernels.nothing_known(),
         )
 
-    def _different_counts(self, variants: int) -> int:
+    @cached_property
+    def _different(self) -> int:
         """Number of different counts of blocks on a device; 0 if the arguments of a time do not fit into a key."""
         devices, most = self._observation.devices, max(len(stage.rows) for stage in self._stages) + 1
+        variants = int(self.tables.variant.max()) + 1
         bits = math.log2(variants * devices**2) + devices * math.log2(most)
         return most if bits <= _KEY_BITS else 0
 
@@ -102,7 +102,7 @@ class ChainTimes:
         if self._kernels is not None:
             compiled: FloatArray = self._kernels.stage_seconds(self.tables, stages, starts, counts, ends)
             return compiled
-        variant, different = self.tables.variant[stages], self.tables.different
+        variant, different = self.tables.variant[stages], self._different
         if not different:
             return self._computed(variant, starts, counts, ends)
         # Layers with the same placement have the same times, and a change leaves most stages as they were.

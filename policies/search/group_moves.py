@@ -103,8 +103,6 @@ class GroupMoves:
 def groups_of(keys: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Blocks of one stage on one device that take equally long to move; `keys` of all blocks, shape (B,).
 
-    Compiled code calls it, too.
-
     Returns:
         All blocks, group by group, a block that gathers last in its group, shape (B,); the first place and the size
         of each group.

@@ -1,7 +1,8 @@
 """Compiled forms of `ChainTimes.seconds`, `GroupMoves.best` and `RunMoves.best`, with the same bits.
 
-They visit one change after another where the array forms compute all changes at once. Sums have the order of additions
-of NumPy.
+They visit one change after another where the array forms compute all changes at once. Between two placements, they
+remember how changes of stages that stay as they are would change the delay (`Known`), and they do not complete the cost
+of a change that cannot be the best one. Sums have the order of additions of NumPy.
 """
 
 from functools import partial
@@ -17,24 +18,33 @@ from headway.simcore.jit import compiled, version_of
 
 inlined = partial(compiled, inline=True)
 
-_PROBES = 8
-
-_MOST_KNOWN = 1 << 15
-"""Number of times that compiled code remembers."""
-
-_ROUNDING = 1e-9
-"""Relative tolerance of sums of times."""
+_CODE = np.dtype([(f"version_{version_of(Path(__file__).parent)}", "i1")])
+"""Names the version of the code; see `Search.code`."""
 
 
-KNOWN = np.dtype(
-    {
-        "names": ["key", "seconds", f"version_{version_of(Path(__file__).parent)}"],
-        "formats": ["i8", "f8", "f8"],
-        "offsets": [0, 8, 0],
-        "itemsize": 16,
-    }
-)
-"""A time by its key, which is -1 in a record without use. A field without use names the version of the code."""
+class Known(NamedTuple):
+    """What is known of a placement and its changes. From one placement to the next, few stages change.
+
+    Changes are by how much the delay grows, for S stages, B blocks, n layers and m usable devices.
+
+    Attributes:
+        devices: of each block, shape (B,).
+        starts: as in `State`, shape (S + 1,).
+        seconds: of each stage, shape (S,).
+        order: the blocks, group by group (see `groups_of`), shape (B,).
+        group: change by a move of blocks: the block that leads the group, the choice of how many move, and the device,
+            shape (B, 3, m). NaN for the first device: not known.
+        entry: change of the first stage of a run that begins with a layer, by device, shape (n, m).
+        leave: change of the stage after a run that ends with a layer, by device, shape (n, m).
+    """
+
+    devices: IntArray
+    starts: IntArray
+    seconds: FloatArray
+    order: IntArray
+    group: FloatArray
+    entry: FloatArray
+    leave: FloatArray
 
 
 class Moves(NamedTuple):
@@ -58,6 +68,10 @@ class Search(NamedTuple):
         usable: devices that are up.
         available: bytes on each device, shape (D,).
         moves: from the placement in force.
+        rows: the blocks, stage by stage, shape (B,).
+        begin: the rows of stage s are `rows[begin[s]:begin[s + 1]]`, shape (S + 1,).
+        known: of placements.
+        code: empty; numba compiles again what it has compiled for another version of the code.
     """
 
     tables: Tables
@@ -76,13 +90,28 @@ class Search(NamedTuple):
     usable: IntArray
     available: FloatArray
     moves: Moves
+    rows: IntArray
+    begin: IntArray
+    known: Known
+    code: Any
 
 
-def nothing_known() -> Any:
-    """Memory for times, records of `KNOWN` at places given by hashes of keys, shape (2 ** n,)."""
-    known = np.recarray(_MOST_KNOWN, KNOWN)
-    known.key = -1
-    return known
+def version() -> Any:
+    """An empty array for `Search.code`."""
+    return np.empty(0, _CODE)
+
+
+def nothing_known(blocks: int, stages: int, layers: int, width: int) -> Known:
+    """Memory for what will be known of placements; `width` is the number of usable devices."""
+    return Known(
+        devices=np.full(blocks, -1),
+        starts=np.full(stages + 1, -1),
+        seconds=np.empty(stages),
+        order=np.empty(blocks, np.int64),
+        group=np.full((blocks, 3, width), np.nan),
+        entry=np.empty((layers, width)),
+        leave=np.empty((layers, width)),
+    )
 
 
 @compiled
@@ -136,42 +165,10 @@ def _waiting(
             waiting[j] += max(shared_out - size[j] * tables.per_byte[j, end], 0.0)
 
 
-@inlined
-def _known(known: Any, key: int) -> float:
-    """The time of a key, or -1.0 if it is not known."""
-    place = _place(known, key)
-    return known[place].seconds if known[place].key == key else -1.0
-
-
-@inlined
-def _place(known: Any, key: int) -> int:
-    """Where a key is, or is to be: by a multiplicative hash and linear probing over a few places."""
-    mask = len(known) - 1
-    place = ((key * 0x9E3779B97F4A7C1) >> 20) & mask
-    for _ in range(_PROBES):
-        if known[place].key == key or known[place].key < 0:
-            break
-        place = (place + 1) & mask
-    return place
-
-
-@inlined
-def _key(different: int, variant: int, start: int, counts: IntArray, end: int) -> int:
-    """A number for the arguments of a time; -2 if there are too many of them."""
-    if different == 0:
-        return -2
-    key = (variant * len(counts) + start) * len(counts) + end
-    for j in range(len(counts)):
-        key = key * different + counts[j]
-    return key
-
-
 @compiled
-def _computed(
-    tables: Tables, variant: int, start: int, counts: IntArray, end: int, key: int, work: FloatArray
-) -> float:
+def stage_time(tables: Tables, stage: int, start: int, counts: IntArray, end: int, work: FloatArray) -> float:
     """Time of a stage over the horizon; `work` is memory for intermediate results, see `work_memory`."""
-    devices, used = len(counts), 0
+    devices, used, variant = len(counts), 0, tables.variant[stage]
     for j in range(devices):
         used += counts[j] > 0
     shares = used > 1 and tables.shared.shape[2] > 0
@@ -189,19 +186,7 @@ def _computed(
                     branch += work[0, j]
                 slowest = max(slowest, branch)
         total += tables.repeats[step] * slowest
-    if key >= 0:
-        place = _place(tables.known, key)
-        tables.known[place].key, tables.known[place].seconds = key, total
     return float(total)
-
-
-@compiled
-def stage_time(tables: Tables, stage: int, start: int, counts: IntArray, end: int, work: FloatArray) -> float:
-    """Time of a stage over the horizon, computed once for each different placement of its blocks."""
-    variant = tables.variant[stage]
-    key = _key(tables.different, variant, start, counts, end)
-    seconds = _known(tables.known, key)
-    return float(seconds if seconds >= 0.0 else _computed(tables, variant, start, counts, end, key, work))
 
 
 @compiled
@@ -250,56 +235,36 @@ def set_excess(
         excess[j] = (over if over > 0.0 else 0.0) * per_excess[j]
 
 
-@inlined
-def _pause(
-    loads: FloatArray, resources: FloatArray, route: int, seconds: float, taken: int, now: FloatArray
+@compiled
+def _load(
+    loads: FloatArray, moves: Moves, lead: int, source: int, target: int, taken: int, resource: int
 ) -> float:
-    """The largest load after `taken` blocks have moved over a route; `now` is the load of one before, shape (R,)."""
-    pause = -np.inf
-    for r in range(len(now)):
-        pause = max(pause, loads[r] + taken * (seconds * resources[route, r] - now[r]))
-    return pause
+    """The load of a resource, at least 0, after `taken` blocks like `lead` have moved from `source` to `target`."""
+    route, seconds = moves.origin[lead] * moves.seconds.shape[1], moves.seconds[lead]
+    now = seconds[source] * moves.resources[route + source, resource]
+    then = seconds[target] * moves.resources[route + target, resource]
+    return max(float(loads[resource] + taken * (then - now)), 0.0)
 
 
 @compiled
-def _best_target(
-    tables: Tables,
-    moves: Moves,
-    limits: tuple[FloatArray, FloatArray],
+def _set_group(
+    search: Search,
     state: State,
-    loads: FloatArray,
-    move: tuple[int, int, float, bool],
-    stages: tuple[int, IntArray, IntArray],
-    usable: IntArray,
-    best: float,
-    memory: tuple[FloatArray, FloatArray, FloatArray],
-) -> tuple[float, int]:
-    """The best device for blocks of a stage, and the cost of the placement after their move if it is below `best`.
+    move: tuple[int, int, bool],
+    touched: tuple[IntArray, IntArray],
+    changes: FloatArray,
+    work: FloatArray,
+) -> None:
+    """Set the changes of the delay if blocks move to each usable device, shape (m,).
 
-    `limits`: bytes available on each device, and the cost of a byte beyond. `move`: a block, how many like it move,
-    their bytes, and whether their stage gathers on it. `stages`: their stage, the stages that change, and the holders.
+    `move`: a block, how many like it move, and whether their stage gathers on it. `touched`: the stages that change,
+    and the holders.
     """
-    lead, taken, size_bytes, gathers = move
-    (stage, affected, holder), (work, excess, now), (available, per_excess) = stages, memory, limits
-    counts, starts, seconds = state.counts, state.starts, state.seconds
-    variant_of, different, known = tables.variant, tables.different, tables.known
-    rules, live = moves.rules, moves.rules[1]
-    source, route, best_target, at_stake_s = state.devices[lead], moves.origin[lead] * len(excess), -1, 0.0
-    for at in affected:
-        at_stake_s += state.back_s if at == len(seconds) else seconds[at]
-    for r in range(len(now)):
-        now[r] = moves.seconds[lead, source] * moves.resources[route + source, r]
-    for target in usable:
-        if target == source:
-            continue
-        set_excess(state.used, available, per_excess, source, target, size_bytes, excess)
-        excess_s = pairwise(excess)
-        pause = _pause(loads, moves.resources, route + target, moves.seconds[lead, target], taken, now)
-        # The stages that change take no negative time, and a live migration costs at least its load.
-        least_s = SLOWED * pause if live else price(rules, pause, 0.0)
-        floor_s = state.delay_s - at_stake_s + excess_s + least_s
-        if floor_s - _ROUNDING * abs(floor_s) > best:
-            continue
+    (lead, taken, gathers), (affected, holder) = move, touched
+    tables, counts, starts, seconds = search.tables, state.counts, state.starts, state.seconds
+    source, stage = state.devices[lead], search.stage_of[lead]
+    for d in range(len(changes)):
+        target = search.usable[d]
         back, delta = 0.0, 0.0
         for at in affected:
             if at == len(seconds):
@@ -310,57 +275,69 @@ def _best_target(
             moved = taken if at == stage else 0
             counts[at, source] -= moved
             counts[at, target] += moved
-            key = _key(different, variant_of[at], begin, counts[at], end)
-            after_s = _known(known, key)
-            if after_s < 0.0:
-                after_s = _computed(tables, variant_of[at], begin, counts[at], end, key, work)
+            delta += stage_time(tables, at, begin, counts[at], end, work) - seconds[at]
             counts[at, source] += moved
             counts[at, target] -= moved
-            delta += after_s - seconds[at]
-        delay = state.delay_s + (back + delta)
-        cost_s = delay + excess_s + price(rules, pause, delay)
-        best, best_target = (cost_s, target) if cost_s < best else (best, best_target)
-    return best, best_target
+        changes[d] = back + delta
 
 
 @compiled
 def best_group(
-    search: Search,
-    per_excess: FloatArray,
-    state: State,
-    loads: FloatArray,
-    groups: tuple[IntArray, IntArray, IntArray],
+    search: Search, per_excess: FloatArray, state: State, loads: FloatArray, limit: float
 ) -> tuple[float, int, int, int]:
-    """See `GroupMoves.best`; `per_excess` of `PlacementCost`, `loads` of `Transition`, `groups` of `groups_of`.
+    """See `GroupMoves.best`; `per_excess` of `PlacementCost`, `loads` of `Transition`.
 
     Returns:
-        The least cost [s], the number of the group, of the blocks that move, and of their device.
+        The least cost [s] below `limit`, the place of the first block that moves in `Known.order`, the number of blocks
+        and their device. If no cost is below `limit`, no block moves.
     """
-    order, first, size = groups
-    best, best_group_, best_taken, best_target = np.inf, 0, 0, 0
-    stage_of, (numbers, begins, touched) = search.stage_of, search.touched
-    tables, moves, usable, limits = search.tables, search.moves, search.usable, (search.available, per_excess)
-    scratch = (work_memory(tables), np.empty(len(state.used)), np.empty(len(loads)))
+    order, group_s, usable, moves, stage_of = (
+        search.known.order,
+        search.known.group,
+        search.usable,
+        search.moves,
+        search.stage_of,
+    )
+    numbers, begins, touched = search.touched
+    best, best_first, best_taken, best_target = limit, 0, 0, 0
+    work, excess, busiest = work_memory(search.tables), np.empty(len(state.used)), int(loads.argmax())
+    number = (search.keys[order] + search.per_device * state.devices[order]) >> 1
+    first = np.append(0, np.flatnonzero(number[1:] != number[:-1]) + 1)
     for choice in range(3):
         for group in range(len(first)):
-            if size[group] <= 2 - choice:
+            begin = first[group]
+            size = (first[group + 1] if group + 1 < len(first) else len(order)) - begin
+            if size <= 2 - choice:
                 continue
-            taken = 1 if choice == 0 else (size[group] + 1) // 2 if choice == 1 else size[group]
-            lead = order[first[group]]
-            stage = stage_of[lead]
-            last = order[first[group] + size[group] - 1]
-            gathers = search.gatherer[last] and taken == size[group]
-            affected = touched[begins[stage] : begins[stage] + numbers[stage]]
-            if not gathers:
-                affected = stage_of[lead : lead + 1]
-            move = (lead, taken, search.memory[lead] * taken, gathers)
-            stages = stage, affected, search.holder
-            cost_s, target = _best_target(
-                tables, moves, limits, state, loads, move, stages, usable, best, scratch
-            )
-            if target >= 0:
-                best, best_group_, best_taken, best_target = cost_s, group, taken, target
-    return best, best_group_, best_taken, best_target
+            taken = 1 if choice == 0 else (size + 1) // 2 if choice == 1 else size
+            lead = order[begin]
+            changes, source = group_s[lead, choice], state.devices[lead]
+            if np.isnan(changes[0]):
+                gathers = search.gatherer[order[begin + size - 1]] and taken == size
+                stage = stage_of[lead]
+                affected = touched[begins[stage] : begins[stage] + numbers[stage]]
+                if not gathers:
+                    affected = stage_of[lead : lead + 1]
+                _set_group(search, state, (lead, taken, gathers), (affected, search.holder), changes, work)
+            for d in range(len(usable)):
+                target, delay = usable[d], state.delay_s + changes[d]
+                if target == source or delay >= best:
+                    continue
+                # Memory has no negative price, and the pause is at least the load of any resource.
+                pause = _load(loads, moves, lead, source, target, taken, busiest)
+                if delay + price(moves.rules, pause, delay) >= best:
+                    continue
+                size_bytes = search.memory[lead] * taken
+                set_excess(state.used, search.available, per_excess, source, target, size_bytes, excess)
+                cost_s = delay + pairwise(excess)
+                if cost_s >= best:
+                    continue
+                for r in range(len(loads)):
+                    pause = max(pause, _load(loads, moves, lead, source, target, taken, r))
+                cost_s += price(moves.rules, pause, delay)
+                if cost_s < best:
+                    best, best_first, best_taken, best_target = cost_s, begin, taken, target
+    return best, best_first, best_taken, best_target
 
 
 @compiled
@@ -386,72 +363,123 @@ def _gained(search: Search, devices: IntArray) -> FloatArray:
 
 
 @compiled
-def _run_ends(search: Search, state: State) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """How a move of a run changes the times of its first stage and of the stage after it, and those inside, summed.
-
-    The first two by layer and usable device, shape (n, m), the last by stage, shape (S, m).
-    """
-    tables, (first, last) = search.tables, search.runs
-    devices, stages, count, width = len(state.used), len(state.seconds), len(first), len(search.usable)
-    work, all_there = work_memory(tables), np.zeros(devices, np.int64)
-    entry, leave = np.empty((count, width)), np.empty((count, width))
-    inner = np.empty((stages, width))
-    for d in range(width):
-        device, total_s = search.usable[d], 0.0
-        for stage in range(stages):
-            total_s += search.whole[stage, device] - state.seconds[stage]
-            inner[stage, d] = total_s
-        for a in range(count):
-            stage, after = first[a], last[a] + 1
-            all_there[device] = state.counts[stage].sum()
-            arriving_s = stage_time(tables, stage, state.starts[stage], all_there, device, work)
-            entry[a, d] = arriving_s - state.seconds[stage]
-            if after < stages:
-                leaving_s = stage_time(
-                    tables, after, device, state.counts[after], state.starts[after + 1], work
-                )
-                leave[a, d] = leaving_s - state.seconds[after]
-            else:
-                leave[a, d] = tables.back[device] - state.back_s
-        all_there[device] = 0
-    return entry, leave, inner
-
-
-@compiled
 def best_run(
-    search: Search, per_excess: FloatArray, state: State, loads: FloatArray, upto: FloatArray
+    search: Search,
+    per_excess: FloatArray,
+    state: State,
+    loads: FloatArray,
+    upto: FloatArray,
+    limit: float,
 ) -> tuple[float, int, int, int]:
     """See `RunMoves.best`; `upto` are the bytes of the stages before each on each device, shape (S + 1, D).
 
     Returns:
-        The least cost [s], the first and the last layer, and the number of the device in `usable`.
+        The least cost [s] below `limit`, the first and the last layer, and the number of the device in `usable`. If no
+        cost is below `limit`, it is `limit`.
     """
     (first, last), usable, rules = search.runs, search.usable, search.moves.rules
-    used, available = state.used, search.available
-    devices, count, width = len(used), len(first), len(usable)
-    entry, leave, inner = _run_ends(search, state)
+    used, available, entry, leave = state.used, search.available, search.known.entry, search.known.leave
+    devices, stages, count, width = len(used), len(state.seconds), len(first), len(usable)
+    inner = np.empty((stages, width))
+    for d in range(width):
+        total_s = 0.0
+        for stage in range(stages):
+            total_s += search.whole[stage, usable[d]] - state.seconds[stage]
+            inner[stage, d] = total_s
     gained = _gained(search, state.devices)
-    best, best_a, best_b, best_d = np.inf, 0, 0, 0
+    best, best_a, best_b, best_d = limit, 0, 0, 0
+    busiest = int(loads.argmax())
     moved, without = np.empty(devices), np.empty(devices)
     for a in range(count):
         for b in range(a, count):
-            for j in range(devices):
-                moved[j] = upto[last[b] + 1, j] - upto[first[a], j]
-                over = used[j] - moved[j] - available[j]
-                without[j] = (over if over > 0.0 else 0.0) * per_excess[j]
-            all_bytes, without_s = pairwise(moved), pairwise(without)
+            begin, end = first[a], last[b] + 1
+            all_bytes, without_s = -1.0, 0.0
             for d in range(width):
                 device = usable[d]
-                delay = state.delay_s + (
-                    (entry[a, d] - inner[first[a], d]) + (inner[last[b], d] + leave[b, d])
-                )
+                delay = state.delay_s + ((entry[a, d] - inner[begin, d]) + (inner[end - 1, d] + leave[b, d]))
+                if delay >= best:
+                    continue
+                # Memory has no negative price, and the pause is at least the load of any resource.
+                load = loads[busiest] + gained[end, d, busiest] - gained[begin, d, busiest]
+                pause = max(load, 0.0)
+                if delay + price(rules, pause, delay) >= best:
+                    continue
+                if all_bytes < 0.0:
+                    for j in range(devices):
+                        moved[j] = upto[end, j] - upto[begin, j]
+                        over = used[j] - moved[j] - available[j]
+                        without[j] = (over if over > 0.0 else 0.0) * per_excess[j]
+                    all_bytes, without_s = pairwise(moved), pairwise(without)
                 over = used[device] - moved[device] - available[device] + all_bytes
                 there_s = (over if over > 0.0 else 0.0) * per_excess[device]
-                pause = -np.inf
+                total = delay + (without_s + (there_s - without[device]))
+                if total >= best:
+                    continue
                 for r in range(len(loads)):
-                    load = loads[r] + gained[last[b] + 1, d, r] - gained[first[a], d, r]
-                    pause = max(pause, load)
-                total = delay + (without_s + (there_s - without[device])) + price(rules, pause, delay)
+                    pause = max(pause, loads[r] + gained[end, d, r] - gained[begin, d, r])
+                total += price(rules, pause, delay)
                 if total < best:
                     best, best_a, best_b, best_d = total, a, b, d
     return best, best_a, best_b, best_d
+
+
+@compiled
+def update(search: Search, devices: IntArray) -> State:
+    """See `ChainTimes.state`; computes again what is known of the stages that have changed."""
+    tables, (first, last), usable, known = search.tables, search.runs, search.usable, search.known
+    stages, count, work = len(search.gathers), len(search.available), work_memory(search.tables)
+    counts, starts = np.zeros((stages, count), np.int64), np.empty(stages + 1, np.int64)
+    used, changed = np.zeros(count), np.zeros(stages + 1, np.bool_)
+    for block in range(len(devices)):
+        stage, device = search.stage_of[block], devices[block]
+        counts[stage, device] += 1
+        used[device] += search.memory[block]
+        changed[stage] |= device != known.devices[block]
+        known.devices[block] = device
+    starts[0] = search.source
+    starts[1:] = devices[search.gathers]
+    for i in range(stages + 1):
+        if starts[i] != known.starts[i]:
+            changed[i] = True
+            if i > 0:
+                changed[i - 1] = True
+    known.starts[:] = starts
+    for stage in range(stages):
+        if changed[stage]:
+            seconds = stage_time(tables, stage, starts[stage], counts[stage], starts[stage + 1], work)
+            known.seconds[stage] = seconds
+    back_s = tables.back[starts[stages]]
+    _forget_groups(search, devices, changed)
+    all_there = np.zeros(count, np.int64)
+    for layer in range(len(first)):
+        stage, after = first[layer], last[layer] + 1
+        for d in range(len(usable)):
+            device = usable[d]
+            if changed[stage]:
+                all_there[device] = counts[stage].sum()
+                arriving_s = stage_time(tables, stage, starts[stage], all_there, device, work)
+                known.entry[layer, d] = arriving_s - known.seconds[stage]
+                all_there[device] = 0
+            if changed[after]:
+                if after < stages:
+                    leaving_s = stage_time(tables, after, device, counts[after], starts[after + 1], work)
+                    known.leave[layer, d] = leaving_s - known.seconds[after]
+                else:
+                    known.leave[layer, d] = tables.back[device] - back_s
+    return State(devices, used, counts, starts, known.seconds, back_s, pairwise(known.seconds) + back_s)
+
+
+@compiled
+def _forget_groups(search: Search, devices: IntArray, changed: BoolArray) -> None:
+    """Forget the changes by moves of blocks that touch a changed stage, and group the blocks of changed stages."""
+    (numbers, begins, touched), known = search.touched, search.known
+    for stage in range(len(changed) - 1):
+        rows = search.rows[search.begin[stage] : search.begin[stage + 1]]
+        if changed[stage]:
+            keys = search.keys[rows] + search.per_device * devices[rows]
+            order = rows[np.argsort(keys, kind="mergesort")]
+            known.order[search.begin[stage] : search.begin[stage + 1]] = order
+        for at in touched[begins[stage] : begins[stage] + numbers[stage]]:
+            if changed[at]:
+                known.group[rows] = np.nan
+                break

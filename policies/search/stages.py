@@ -1,6 +1,6 @@
 """Stages of placements and the tables of their times, as tuples that array code and compiled code share."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from headway.simcore import FloatArray, IntArray
 
@@ -19,8 +19,6 @@ class Tables(NamedTuple):
         per_byte: seconds per byte between devices, shape (D, D).
         shared: seconds per byte of each shared resource between devices, shape (D, D, R).
         back: time of the result from each device to the source over the horizon, shape (D,).
-        different: number of different counts of blocks on a device; 0 if the arguments of a time do not fit into a key.
-        known: times that compiled code has computed, see `kernels.nothing_known`; None for array code.
     """
 
     variant: IntArray
@@ -33,8 +31,6 @@ class Tables(NamedTuple):
     per_byte: FloatArray
     shared: FloatArray
     back: FloatArray
-    different: int
-    known: Any
 
 
 class State(NamedTuple):

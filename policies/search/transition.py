@@ -122,8 +122,8 @@ class Transition:
         first, live, most_pause_s, stay_s = self.rules
         if first:
             return np.zeros(loads.shape[:-1])
-        # One resource after another, because NumPy is slow along short axes.
-        pause: FloatArray = reduce(np.maximum, np.moveaxis(loads, -1, 0))
+        # One resource after another, because NumPy is slow along short axes. Rounded loads may be below 0.
+        pause = np.maximum(reduce(np.maximum, np.moveaxis(loads, -1, 0)), 0.0)
         return live_price(pause, delay_s, stay_s) if live else pause_price(pause, most_pause_s)
 
 
