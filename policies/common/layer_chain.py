@@ -56,6 +56,14 @@ class LayerChain:
         return {}
 
     @cached_property
+    def is_finite(self) -> bool:
+        """Whether every plan that fits takes a finite time."""
+        used = np.append(np.flatnonzero(self.memory >= self.bytes_held.min()), self.source)
+        pairs = np.ix_(used, used)
+        connected = (self.observation.rate[pairs] > 0.0) & np.isfinite(self.observation.latency_s[pairs])
+        return bool(connected.all() and np.isfinite(self.seconds[:, used[:-1]]).all())
+
+    @cached_property
     def usual_bytes(self) -> float:
         """The median of the bytes that units hold."""
         return float(np.median(self.bytes_held))

@@ -49,7 +49,7 @@ def _best_runs(
     devices = len(chain.memory)
     if objective == "latency" and devices << devices <= most_states:
         cost, plan = shortest_runs(chain, first)
-        if plan is not None:
+        if plan is not None or chain.is_finite:
             return cost, plan
     return runs_by_states(chain, objective, most_states, first)
 
