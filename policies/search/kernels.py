@@ -166,44 +166,31 @@ def _waiting(
 
 
 @compiled
-def stage_time(tables: Tables, stage: int, start: int, counts: IntArray, end: int, work: FloatArray) -> float:
-    """Time of a stage over the horizon; `work` is memory for intermediate results, see `work_memory`."""
-    devices, used, variant = len(counts), 0, tables.variant[stage]
-    for j in range(devices):
-        used += counts[j] > 0
-    shares = used > 1 and tables.shared.shape[2] > 0
-    total = 0.0
-    for step in range(len(tables.repeats)):
-        if shares:
-            _waiting(tables, step, variant, start, counts, end, work)
-        slowest = 0.0
+def set_times(
+    tables: Tables, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray, seconds: FloatArray
+) -> None:
+    """Set `seconds` to the times of stages, see `ChainTimes.seconds`."""
+    repeats, once, each = tables.repeats, tables.once, tables.each
+    devices, resources = counts.shape[1], tables.shared.shape[2]
+    work = np.empty((4, max(devices, resources) if resources else 0))
+    for i in range(len(seconds)):
+        variant, start, end, used = tables.variant[stages[i]], starts[i], ends[i], 0
         for j in range(devices):
-            if counts[j] > 0:
-                branch = (
-                    tables.once[step, variant, start, j, end] + counts[j] * tables.each[step, variant, j, end]
-                )
-                if shares:
-                    branch += work[0, j]
-                slowest = max(slowest, branch)
-        total += tables.repeats[step] * slowest
-    return float(total)
-
-
-@compiled
-def work_memory(tables: Tables) -> FloatArray:
-    """Memory for the intermediate results of `_waiting`."""
-    return np.empty((4, max(tables.shared.shape[0], tables.shared.shape[2])))
-
-
-@compiled
-def stage_seconds(
-    tables: Tables, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
-) -> FloatArray:
-    """See `ChainTimes.seconds`."""
-    seconds, work = np.empty(len(stages)), work_memory(tables)
-    for i in range(len(stages)):
-        seconds[i] = stage_time(tables, stages[i], starts[i], counts[i], ends[i], work)
-    return seconds
+            used += counts[i, j] > 0
+        shares = used > 1 and resources > 0
+        total = 0.0
+        for step in range(len(repeats)):
+            if shares:
+                _waiting(tables, step, variant, start, counts[i], end, work)
+            slowest = 0.0
+            for j in range(devices):
+                if counts[i, j] > 0:
+                    branch = once[step, variant, start, j, end] + counts[i, j] * each[step, variant, j, end]
+                    if shares:
+                        branch += work[0, j]
+                    slowest = max(slowest, branch)
+            total += repeats[step] * slowest
+        seconds[i] = total
 
 
 @inlined
@@ -246,39 +233,56 @@ def _load(
     return max(float(loads[resource] + taken * (then - now)), 0.0)
 
 
+@inlined
+def _cases(count: int, devices: int) -> tuple[IntArray, IntArray, IntArray, IntArray, FloatArray]:
+    """Memory for the arguments of `set_times`, for `count` times."""
+    return (
+        np.empty(count, np.int64),
+        np.empty(count, np.int64),
+        np.empty((count, devices), np.int64),
+        np.empty(count, np.int64),
+        np.empty(count),
+    )
+
+
 @compiled
 def _set_group(
     search: Search,
     state: State,
     move: tuple[int, int, bool],
-    touched: tuple[IntArray, IntArray],
     changes: FloatArray,
-    work: FloatArray,
+    cases: tuple[IntArray, IntArray, IntArray, IntArray, FloatArray],
 ) -> None:
     """Set the changes of the delay if blocks move to each usable device, shape (m,).
 
-    `move`: a block, how many like it move, and whether their stage gathers on it. `touched`: the stages that change,
-    and the holders.
+    `move`: a block, how many like it move, and whether their stage gathers on it. `cases`: memory for the arguments of
+    `set_times`.
     """
-    (lead, taken, gathers), (affected, holder) = move, touched
-    tables, counts, starts, seconds = search.tables, state.counts, state.starts, state.seconds
-    source, stage = state.devices[lead], search.stage_of[lead]
-    for d in range(len(changes)):
-        target = search.usable[d]
-        back, delta = 0.0, 0.0
-        for at in affected:
-            if at == len(seconds):
-                back = tables.back[target] - state.back_s
-                continue
-            begin = target if gathers and holder[at] == stage else starts[at]
-            end = target if gathers and holder[at + 1] == stage else starts[at + 1]
-            moved = taken if at == stage else 0
-            counts[at, source] -= moved
-            counts[at, target] += moved
-            delta += stage_time(tables, at, begin, counts[at], end, work) - seconds[at]
-            counts[at, source] += moved
-            counts[at, target] -= moved
-        changes[d] = back + delta
+    (lead, taken, gathers), (stages, starts, counts, ends, seconds) = move, cases
+    (numbers, begins, touched), holder, usable = search.touched, search.holder, search.usable
+    source, stage, back = state.devices[lead], search.stage_of[lead], False
+    changes[:] = 0.0
+    for i in range(numbers[stage] if gathers else 1):
+        at = touched[begins[stage] + i] if gathers else stage
+        if at == len(state.seconds):
+            back = True
+            continue
+        moved = taken if at == stage else 0
+        for d in range(len(usable)):
+            target = usable[d]
+            stages[d] = at
+            starts[d] = target if gathers and holder[at] == stage else state.starts[at]
+            ends[d] = target if gathers and holder[at + 1] == stage else state.starts[at + 1]
+            for j in range(counts.shape[1]):
+                counts[d, j] = state.counts[at, j]
+            counts[d, source] -= moved
+            counts[d, target] += moved
+        set_times(search.tables, stages, starts, counts, ends, seconds)
+        for d in range(len(usable)):
+            changes[d] += seconds[d] - state.seconds[at]
+    if back:
+        for d in range(len(usable)):
+            changes[d] += search.tables.back[usable[d]] - state.back_s
 
 
 @compiled
@@ -291,16 +295,11 @@ def best_group(
         The least cost [s] below `limit`, the place of the first block that moves in `Known.order`, the number of blocks
         and their device. If no cost is below `limit`, no block moves.
     """
-    order, group_s, usable, moves, stage_of = (
-        search.known.order,
-        search.known.group,
-        search.usable,
-        search.moves,
-        search.stage_of,
-    )
-    numbers, begins, touched = search.touched
+    known, usable, moves = search.known, search.usable, search.moves
+    order = known.order
     best, best_first, best_taken, best_target = limit, 0, 0, 0
-    work, excess, busiest = work_memory(search.tables), np.empty(len(state.used)), int(loads.argmax())
+    excess, busiest = np.empty(len(state.used)), int(loads.argmax())
+    cases = _cases(len(usable), len(excess))
     number = (search.keys[order] + search.per_device * state.devices[order]) >> 1
     first = np.append(0, np.flatnonzero(number[1:] != number[:-1]) + 1)
     for choice in range(3):
@@ -311,14 +310,10 @@ def best_group(
                 continue
             taken = 1 if choice == 0 else (size + 1) // 2 if choice == 1 else size
             lead = order[begin]
-            changes, source = group_s[lead, choice], state.devices[lead]
+            changes, source = known.group[lead, choice], state.devices[lead]
             if np.isnan(changes[0]):
-                gathers = search.gatherer[order[begin + size - 1]] and taken == size
-                stage = stage_of[lead]
-                affected = touched[begins[stage] : begins[stage] + numbers[stage]]
-                if not gathers:
-                    affected = stage_of[lead : lead + 1]
-                _set_group(search, state, (lead, taken, gathers), (affected, search.holder), changes, work)
+                gathers = bool(search.gatherer[order[begin + size - 1]]) and taken == size
+                _set_group(search, state, (lead, taken, gathers), changes, cases)
             for d in range(len(usable)):
                 target, delay = usable[d], state.delay_s + changes[d]
                 if target == source or delay >= best:
@@ -426,8 +421,7 @@ def best_run(
 @compiled
 def update(search: Search, devices: IntArray) -> State:
     """See `ChainTimes.state`; computes again what is known of the stages that have changed."""
-    tables, (first, last), usable, known = search.tables, search.runs, search.usable, search.known
-    stages, count, work = len(search.gathers), len(search.available), work_memory(search.tables)
+    known, stages, count = search.known, len(search.gathers), len(search.available)
     counts, starts = np.zeros((stages, count), np.int64), np.empty(stages + 1, np.int64)
     used, changed = np.zeros(count), np.zeros(stages + 1, np.bool_)
     for block in range(len(devices)):
@@ -444,29 +438,39 @@ def update(search: Search, devices: IntArray) -> State:
             if i > 0:
                 changed[i - 1] = True
     known.starts[:] = starts
-    for stage in range(stages):
-        if changed[stage]:
-            seconds = stage_time(tables, stage, starts[stage], counts[stage], starts[stage + 1], work)
-            known.seconds[stage] = seconds
-    back_s = tables.back[starts[stages]]
+    at = np.flatnonzero(changed[:stages])
+    seconds = np.empty(len(at))
+    set_times(search.tables, at, starts[at], counts[at], starts[at + 1], seconds)
+    known.seconds[at] = seconds
     _forget_groups(search, devices, changed)
-    all_there = np.zeros(count, np.int64)
+    _set_ends(search, counts, starts, changed)
+    back_s = search.tables.back[starts[stages]]
+    return State(devices, used, counts, starts, known.seconds, back_s, pairwise(known.seconds) + back_s)
+
+
+@compiled
+def _set_ends(search: Search, counts: IntArray, starts: IntArray, changed: BoolArray) -> None:
+    """Set the changes of the first stages of runs, and of the stages after them, that have changed."""
+    tables, (first, last), usable, known = search.tables, search.runs, search.usable, search.known
+    stages = len(counts)
+    at, begin, there, end, seconds = _cases(len(usable), counts.shape[1])
     for layer in range(len(first)):
         stage, after = first[layer], last[layer] + 1
-        for d in range(len(usable)):
-            device = usable[d]
-            if changed[stage]:
-                all_there[device] = counts[stage].sum()
-                arriving_s = stage_time(tables, stage, starts[stage], all_there, device, work)
-                known.entry[layer, d] = arriving_s - known.seconds[stage]
-                all_there[device] = 0
-            if changed[after]:
-                if after < stages:
-                    leaving_s = stage_time(tables, after, device, counts[after], starts[after + 1], work)
-                    known.leave[layer, d] = leaving_s - known.seconds[after]
-                else:
-                    known.leave[layer, d] = tables.back[device] - back_s
-    return State(devices, used, counts, starts, known.seconds, back_s, pairwise(known.seconds) + back_s)
+        if changed[stage]:
+            at[:], begin[:], there[:] = stage, starts[stage], 0
+            for d in range(len(usable)):
+                end[d], there[d, usable[d]] = usable[d], counts[stage].sum()
+            set_times(tables, at, begin, there, end, seconds)
+            known.entry[layer] = seconds - known.seconds[stage]
+        if changed[after] and after < stages:
+            at[:], end[:] = after, starts[after + 1]
+            for d in range(len(usable)):
+                begin[d] = usable[d]
+                there[d] = counts[after]
+            set_times(tables, at, begin, there, end, seconds)
+            known.leave[layer] = seconds - known.seconds[after]
+        elif changed[after]:
+            known.leave[layer] = tables.back[usable] - tables.back[starts[stages]]
 
 
 @compiled
