@@ -32,8 +32,8 @@ class Known(NamedTuple):
         starts: as in `State`, shape (S + 1,).
         seconds: of each stage, shape (S,).
         order: the blocks, group by group (see `groups_of`), shape (B,).
-        group: change by a move of blocks: the block that leads the group, the choice of how many move, and the device,
-            shape (B, 3, m). NaN for the first device: not known.
+        group: change if one, half or all blocks of a group move to a device, by the block that leads the group, shape
+            (B, 3, m). NaN for the first device: not known.
         entry: change of the first stage of a run that begins with a layer, by device, shape (n, m).
         leave: change of the stage after a run that ends with a layer, by device, shape (n, m).
     """
