@@ -93,7 +93,8 @@ def test_compiled_code_evaluates_and_makes_changes_with_the_same_bits(
             assert np.array_equal(change.rows, other.rows)
         devices = devices.copy()
         devices[changes[seed % 2].rows] = changes[seed % 2].device
-    np.testing.assert_array_equal(array.improved(devices, 20), compiled.improved(devices, 20))
+    for start in (devices, np.zeros_like(devices)):
+        np.testing.assert_array_equal(array.improved(start, 20), compiled.improved(start, 20))
     np.testing.assert_array_equal(array.settled(devices, 10), compiled.settled(devices, 10))
 
 
