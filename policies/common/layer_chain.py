@@ -58,10 +58,11 @@ class LayerChain:
     @cached_property
     def is_finite(self) -> bool:
         """Whether every plan that fits takes a finite time."""
-        used = np.append(np.flatnonzero(self.memory >= self.bytes_held.min()), self.source)
-        pairs = np.ix_(used, used)
+        roomy = np.flatnonzero(self.memory >= self.bytes_held.min())
+        ends = np.append(roomy, self.source)
+        pairs = np.ix_(ends, ends)
         connected = (self.observation.rate[pairs] > 0.0) & np.isfinite(self.observation.latency_s[pairs])
-        return bool(connected.all() and np.isfinite(self.seconds[:, used[:-1]]).all())
+        return bool(connected.all() and np.isfinite(self.seconds[:, roomy]).all())
 
     @cached_property
     def usual_bytes(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from headway.policies.search.group_moves import GroupMoves
 from headway.policies.search.kernels import (
+    CODE,
     Moves,
     Search,
     best_group,
@@ -19,7 +20,6 @@ from headway.policies.search.kernels import (
     price,
     set_excess,
     update,
-    version,
 )
 from headway.policies.search.placement_cost import PlacementCost
 from headway.policies.search.run_moves import RunMoves
@@ -32,16 +32,15 @@ _NO_DEVICE = -1
 
 def search_of(cost: PlacementCost, groups: GroupMoves, runs: RunMoves) -> Search:
     """The search under an observation. Arrays are copied, because compiled code is made anew for read-only ones."""
-    times, moves = cost.times, cost.transition
-    stage_of = times.stage_of.copy()
+    times, moves, chain = cost.times, cost.transition, cost.observation.step_graphs.chain.arrays
     return Search(
-        times.tables, cost.observation.source, stage_of, times.gathers.copy(),
+        times.tables, cost.observation.source, times.stage_of.copy(), times.gathers.copy(),
         cost.observation.memory_bytes.copy(), groups.gatherer, groups.keys, groups.per_device, groups.touched,
         groups.holder, (runs.first, runs.last), times.whole, runs.loads, cost.usable,
         cost.observation.available_bytes.copy(),
         Moves(moves.rules, moves.origin.copy(), moves.seconds.copy(), moves.resources.copy()),
-        np.argsort(stage_of, kind="stable"), np.append(0, np.cumsum(np.bincount(stage_of))),
-        nothing_known(len(stage_of), len(times.gathers), len(runs.first), len(cost.usable)), version(),
+        np.argsort(times.stage_of, kind="stable"), chain.begin.copy(),
+        nothing_known(len(times.stage_of), len(times.gathers), len(runs.first), len(cost.usable)), CODE,
     )  # fmt: skip
 
 
@@ -92,11 +91,7 @@ def best_changes(search: Search, per_excess: FloatArray, devices: IntArray) -> A
 
 @compiled
 def improve(
-    search: Search,
-    per_excess: FloatArray,
-    devices: IntArray,
-    most_steps: int,
-    least_gain: float,
+    search: Search, per_excess: FloatArray, devices: IntArray, most_steps: int, least_gain: float
 ) -> None:
     """Improve a placement in place by at most `most_steps` changes, each the best one."""
     for _ in range(most_steps):

@@ -108,9 +108,14 @@ def groups_of(keys: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         of each group.
     """
     order = np.argsort(keys, kind="mergesort")
-    number = keys[order] >> 1
+    return order, *group_bounds(keys[order])
+
+
+def group_bounds(keys: IntArray) -> tuple[IntArray, IntArray]:
+    """The first place and the size of each group; `keys` in rising order, shape (B,). Compiled code calls it, too."""
+    number = keys >> 1
     first = np.append(0, np.flatnonzero(number[1:] != number[:-1]) + 1)
-    return order, first, np.append(first[1:], len(order)) - first
+    return first, np.append(first[1:], len(keys)) - first
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from headway.policies.search.group_moves import group_bounds
 from headway.policies.search.stages import State, Tables
 from headway.policies.search.transition import BEYOND, SLOWED
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
@@ -18,8 +19,10 @@ from headway.simcore.jit import compiled, version_of
 
 inlined = partial(compiled, inline=True)
 
-_CODE = np.dtype([(f"version_{version_of(Path(__file__).parent)}", "i1")])
-"""Names the version of the code; see `Search.code`."""
+_group_bounds = inlined(group_bounds)
+
+CODE: Any = np.empty(0, [(f"version_{version_of(Path(__file__).parent)}", "i1")])
+"""An empty array whose type names the version of the code; see `Search.code`."""
 
 
 class Known(NamedTuple):
@@ -68,10 +71,10 @@ class Search(NamedTuple):
         usable: devices that are up.
         available: bytes on each device, shape (D,).
         moves: from the placement in force.
-        rows: the blocks, stage by stage, shape (B,).
+        rows: the blocks, stage by stage and rising within each, shape (B,).
         begin: the rows of stage s are `rows[begin[s]:begin[s + 1]]`, shape (S + 1,).
         known: of placements.
-        code: empty; numba compiles again what it has compiled for another version of the code.
+        code: `CODE`, for which numba compiles again what it has compiled for another version of the code.
     """
 
     tables: Tables
@@ -94,11 +97,6 @@ class Search(NamedTuple):
     begin: IntArray
     known: Known
     code: Any
-
-
-def version() -> Any:
-    """An empty array for `Search.code`."""
-    return np.empty(0, _CODE)
 
 
 def nothing_known(blocks: int, stages: int, layers: int, width: int) -> Known:
@@ -172,7 +170,7 @@ def set_times(
     """Set `seconds` to the times of stages, see `ChainTimes.seconds`."""
     repeats, once, each = tables.repeats, tables.once, tables.each
     devices, resources = counts.shape[1], tables.shared.shape[2]
-    work = np.empty((4, max(devices, resources) if resources else 0))
+    work = np.empty((4, max(devices, resources)))
     for i in range(len(seconds)):
         variant, start, end, used = tables.variant[stages[i]], starts[i], ends[i], 0
         for j in range(devices):
@@ -300,12 +298,10 @@ def best_group(
     best, best_first, best_taken, best_target = limit, 0, 0, 0
     excess, busiest = np.empty(len(state.used)), int(loads.argmax())
     cases = _cases(len(usable), len(excess))
-    number = (search.keys[order] + search.per_device * state.devices[order]) >> 1
-    first = np.append(0, np.flatnonzero(number[1:] != number[:-1]) + 1)
+    first, sizes = _group_bounds(search.keys[order] + search.per_device * state.devices[order])
     for choice in range(3):
         for group in range(len(first)):
-            begin = first[group]
-            size = (first[group + 1] if group + 1 < len(first) else len(order)) - begin
+            begin, size = first[group], sizes[group]
             if size <= 2 - choice:
                 continue
             taken = 1 if choice == 0 else (size + 1) // 2 if choice == 1 else size
@@ -359,12 +355,7 @@ def _gained(search: Search, devices: IntArray) -> FloatArray:
 
 @compiled
 def best_run(
-    search: Search,
-    per_excess: FloatArray,
-    state: State,
-    loads: FloatArray,
-    upto: FloatArray,
-    limit: float,
+    search: Search, per_excess: FloatArray, state: State, loads: FloatArray, upto: FloatArray, limit: float
 ) -> tuple[float, int, int, int]:
     """See `RunMoves.best`; `upto` are the bytes of the stages before each on each device, shape (S + 1, D).
 
