@@ -139,6 +139,37 @@ except OverdueError:
     assert done.stdout == "given up\n"
 
 
+def test_giving_up_a_call_ends_no_other_thread() -> None:
+    """The thread of a call may end by itself at that moment, and a new one get its identity."""
+    calls, reached = 200, []
+
+    def works() -> None:
+        for _ in range(200):
+            pass
+
+    def bystands() -> None:
+        works()
+        reached.append("bystander")
+
+    def gives_up() -> None:
+        for _ in range(calls):
+            with suppress(OverdueError):
+                Deadline(1e-9).call(works)
+            bystanders = [threading.Thread(target=bystands, daemon=True) for _ in range(3)]
+            for bystander in bystanders:
+                bystander.start()
+            for bystander in bystanders:
+                bystander.join(PATIENCE_S)
+        reached.append("end")
+
+    callers = [threading.Thread(target=gives_up, daemon=True) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(PATIENCE_S)
+    assert (reached.count("bystander"), reached.count("end")) == (3 * calls * len(callers), len(callers))
+
+
 def test_calls_after_one_that_was_given_up_are_made() -> None:
     deadline = Deadline(LIMIT_S)
     for _ in range(3):

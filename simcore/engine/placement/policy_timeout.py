@@ -99,7 +99,7 @@ class Deadline:
     def close(self) -> None:
         """End the thread; make no more calls."""
         if self._thread is not None:
-            self._thread.calls.put(None)
+            self._thread.close()
         self._thread = None
 
     def __del__(self) -> None:
@@ -108,24 +108,21 @@ class Deadline:
 
 
 class _Thread:
-    """A thread that makes calls.
-
-    Attributes:
-        calls: queue of calls; None ends the thread.
-    """
+    """A thread that makes calls."""
 
     def __init__(self) -> None:
-        self.calls: _Calls = SimpleQueue()
+        self._calls: _Calls = SimpleQueue()
         self._outcomes: _Outcomes = SimpleQueue()
         self._ended: SimpleQueue[None] = SimpleQueue()
-        arguments = (self.calls, self._outcomes, self._ended)
+        self._released: SimpleQueue[None] = SimpleQueue()
+        arguments = (self._calls, self._outcomes, self._ended, self._released)
         self._thread = threading.Thread(target=_serve, args=arguments, name="headway-policy", daemon=True)
         self._thread.start()
 
     def call(self, function: Callable[[], Any], limit_s: float) -> tuple[Any, BaseException | None]:
         """The result and the exception of a function; raises `Empty` if it takes too long."""
         context = contextvars.copy_context()
-        self.calls.put(lambda: context.run(function))
+        self._calls.put(lambda: context.run(function))
         end_s = time.monotonic() + limit_s
         while True:
             # Ctrl-C in the moment before the wait is only noticed at its end, so one wait is short.
@@ -136,19 +133,25 @@ class _Thread:
                 if left_s <= _WAIT_S:
                     raise
 
+    def close(self) -> None:
+        """End the thread, which makes no call."""
+        self._released.put(None)
+        self._calls.put(None)
+
     def give_up(self) -> tuple[tuple[str, int], ...]:
         """End the thread, now or when its call returns; returns the `stack` of `OverdueError`."""
         ident = self._thread.ident
         assert ident is not None  # it has been started, and does not end before the request below
         steps = traceback.walk_stack(sys._current_frames()[ident])
         stack = [(frame.f_code.co_filename, line) for frame, line in steps]
-        self.calls.put(None)
-        threading.Thread(target=_end, args=(ident, self._ended), name="headway-end", daemon=True).start()
+        self._calls.put(None)
+        arguments = (ident, self._ended, self._released)
+        threading.Thread(target=_end, args=arguments, name="headway-end", daemon=True).start()
         return tuple(reversed(stack))
 
 
-def _end(ident: int, ended: "SimpleQueue[None]") -> None:
-    """Raise `SystemExit` in a thread, and take it back if that has not ended it in time.
+def _end(ident: int, ended: "SimpleQueue[None]", released: "SimpleQueue[None]") -> None:
+    """Raise `SystemExit` in a thread, and take it back if that has not ended it in time; then release the thread.
 
     As long as it is not raised, because the thread is in C code, all Python code of the process is slower; and in
     Python 3.11 a debugger or a measurement of coverage makes any function that is called meanwhile wait for ever. So
@@ -161,10 +164,13 @@ def _end(ident: int, ended: "SimpleQueue[None]") -> None:
         # Not once: what is raised in a callback of the garbage collector is ignored.
         raise_in(other, error)
         try:
-            return ended.get(True, _PAUSE_S)
+            ended.get(True, _PAUSE_S)
         except Empty:
-            pass
+            continue
+        released.put(None)
+        return
     raise_in(other, nothing)
+    released.put(None)
     # Python forgets that something is to be raised only where something is, which may be here.
     try:
         raise_in(me, error)
@@ -174,19 +180,20 @@ def _end(ident: int, ended: "SimpleQueue[None]") -> None:
         pass
 
 
-def _serve(calls: _Calls, outcomes: _Outcomes, ended: "SimpleQueue[None]") -> None:
-    try:
-        _answer(calls, outcomes)
-    finally:
-        ended.put(None)
-
-
-def _answer(calls: _Calls, outcomes: _Outcomes) -> None:
-    # It is raised here if the call returns in the moment in which it is given up.
+def _serve(
+    calls: _Calls, outcomes: _Outcomes, ended: "SimpleQueue[None]", released: "SimpleQueue[None]"
+) -> None:
+    """Make calls until one is None."""
+    # `SystemExit` is raised outside a call if that returns in the moment in which it is given up.
     with contextlib.suppress(SystemExit):
-        while (call := calls.get()) is not None:
-            try:
-                outcomes.put((call(), None))
-            except BaseException as error:
-                outcomes.put((None, error))
-            del call  # and with it what the function holds
+        try:
+            while (call := calls.get()) is not None:
+                try:
+                    outcomes.put((call(), None))
+                except BaseException as error:
+                    outcomes.put((None, error))
+                del call  # and with it what the function holds
+        finally:
+            ended.put(None)
+            # A new thread can have the identity of one that is over, and would be ended in its place.
+            released.get()
