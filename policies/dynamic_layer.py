@@ -44,6 +44,7 @@ class DynamicLayer:
     """
 
     name: ClassVar[str] = "dynamic-layer"
+    prompt: ClassVar[bool] = True
     declares: ClassVar[Mapping[str, str]] = {
         "stable": "thresholds are checked again after layers have moved, and more layers may then move",
         "worth-moving": "thresholds decide when layers move, not what it costs",

@@ -14,6 +14,7 @@ class Greedy:
     """Each block, largest first, to the device with room where it would finish soonest, ignoring links."""
 
     name: ClassVar[str] = "greedy"
+    prompt: ClassVar[bool] = True
     declares: ClassVar[Mapping[str, str]] = {"worth-moving": "it ignores what a move costs"}
 
     def decide(self, observation: Observation) -> Decision:

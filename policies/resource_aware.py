@@ -52,6 +52,11 @@ class ResourceAware(ScoreSearch):
     moves: Literal["whole", "single"] = "whole"
     alternatives: bool = True
 
+    @property
+    def prompt(self) -> bool:
+        """Whether counts bound the search well; see `Policy`."""
+        return self.moves == "whole"
+
     def decide(self, observation: Observation) -> Decision:
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
         staying = observation.placement if predict.can_stay(observation) else None

@@ -14,6 +14,7 @@ class RoundRobin:
     """Assigns one block after another to one device after another, skipping devices without room."""
 
     name: ClassVar[str] = "round-robin"
+    prompt: ClassVar[bool] = True
     declares: ClassVar[Mapping[str, str]] = {
         "reordering": "blocks are assigned in the order in which devices are listed",
         "worth-moving": "it ignores what a move costs",

@@ -13,6 +13,7 @@ class Single:
     """All blocks on the fastest device that can hold the whole model."""
 
     name: ClassVar[str] = "single"
+    prompt: ClassVar[bool] = True
     declares: ClassVar[Mapping[str, str]] = {"worth-moving": "it ignores what a move costs"}
 
     def decide(self, observation: Observation) -> Decision:

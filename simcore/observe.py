@@ -284,7 +284,8 @@ class Policy(Protocol):
 
     A policy that is a dataclass has its fields recorded as its parameters in the results. A policy with the attribute
     `fixed = True` keeps the placement in force whenever it is asked: so it is asked only when there is no placement,
-    and after the loss of a device in use (`is_fixed`).
+    and after the loss of a device in use (`is_fixed`). A policy with the attribute `prompt = True` promises that its
+    decisions always end, and soon: so it is called in the thread of the run (`is_prompt`).
     """
 
     @property
@@ -300,3 +301,8 @@ class Policy(Protocol):
 def is_fixed(policy: Policy) -> bool:
     """Whether a policy keeps its first placement: neither intervals nor triggers ask it again."""
     return bool(getattr(policy, "fixed", False))
+
+
+def is_prompt(policy: Policy) -> bool:
+    """Whether a policy promises that its decisions always end, and soon."""
+    return bool(getattr(policy, "prompt", False))

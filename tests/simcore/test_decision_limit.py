@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +29,7 @@ from headway.simcore import (
     Observation,
     Placement,
     PolicyError,
+    Request,
     RunOptions,
     Scenario,
     load_scenario,
@@ -252,6 +253,33 @@ def test_the_run_fails_with_policy_limit_token_and_time() -> None:
     assert f"no answer within {LIMIT_S:g} s, stopped at {__file__}:" in error.got
     assert f"{error.time_s:.6g} s" in error.where
     assert error.time_s == policy.asked.time_s > 0.0
+
+
+@dataclass
+class Deliberate:
+    """Promises that it always decides, and then takes its time for that."""
+
+    name: ClassVar[str] = "deliberate"
+    prompt: ClassVar[bool] = True
+
+    def decide(self, observation: Observation) -> Decision:
+        self.thread = threading.current_thread()
+        time.sleep(2 * LIMIT_S)
+        return Placement(np.full(len(observation.blocks), observation.available_bytes.argmax()))
+
+
+def test_a_policy_that_promises_to_decide_is_called_in_the_thread_of_the_run() -> None:
+    """There it shares the caches of the processor, and profilers and debuggers see it."""
+    world = replace(scenario(), requests=(Request(prompt=64, output=1),))
+    policy = Deliberate()
+    simulate(world, policy)
+    assert policy.thread is threading.current_thread()
+
+
+def test_a_broken_promise_is_noticed_when_the_decision_has_ended() -> None:
+    with pytest.raises(PolicyError) as told:
+        simulate(scenario(), Deliberate(), options=RunOptions(decision_limit_s=LIMIT_S))
+    assert told.value.got == f"no answer within {LIMIT_S:g} s"
 
 
 def test_a_limit_that_is_not_reached_changes_nothing() -> None:

@@ -14,7 +14,7 @@ from headway.simcore.engine.placement.pause_budget import within_budget
 from headway.simcore.engine.placement.triggers import Trigger
 from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
-from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy, is_fixed
+from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy, is_fixed, is_prompt
 from headway.simcore.recorder import Labels, every_label
 from headway.simcore.world.batch import SequenceStep, recomputed
 from headway.traces.errors import error_text
@@ -62,12 +62,12 @@ class Decisions:
         self._policy = policy
         self.fixed = is_fixed(policy)
         self._name = decision_validation.name_of(policy)
-        self._timeout = policy_timeout.Deadline(limit_s)
+        self._timeout = policy_timeout.Deadline(limit_s, ends=is_prompt(policy))
         self._block_labels = every_label(self._scenario.block_table.names)
         self._recorded: IntArray | None = None
 
     def close(self) -> None:
-        """End the thread in which the policy is called."""
+        """End the thread in which the policy is called, if there is one."""
         self._timeout.close()
 
     def ask(self, observation: Observation) -> tuple[Decision, float]:

@@ -1,8 +1,8 @@
-"""A limit on the wall time of a call, for policies that never return.
+"""A limit on the wall time of a call, for policies that may never return.
 
-The call runs in its own thread, and the caller stops waiting when the time is over. This works in every thread and
-whatever the call does: it may loop, sleep, wait for a lock, run C code, or catch all exceptions. Ctrl-C reaches the
-caller and not the call, so that the call cannot catch it.
+Unless the caller knows that the call always ends, it runs in its own thread, and the caller stops waiting when the time
+is over. This works in every thread and whatever the call does: it may loop, sleep, wait for a lock, run C code, or
+catch all exceptions. Ctrl-C reaches the caller and not the call, so that the call cannot catch it.
 
 Python cannot stop a thread from outside. This module raises `SystemExit` in an overdue call, which ends a loop of
 Python code. A call that catches it, or that is in C code for longer than a second, runs on in the background
@@ -55,8 +55,12 @@ class OverdueError(Exception):
 class Deadline:
     """Makes calls one after another, each with the same time limit, all in one thread.
 
+    Another thread often is another processor, with nothing of the run in its caches.
+
     Args:
         limit_s: wall time that a call may take [s]. None: no limit, and calls run in the thread of the caller.
+        ends: whether calls always end. Then they run in the thread of the caller, and an overdue one is noticed after
+            its end.
 
     Raises:
         InputError: the limit is not a finite number above 0.
@@ -64,11 +68,12 @@ class Deadline:
 
     _thread: "_Thread | None" = None
 
-    def __init__(self, limit_s: float | None) -> None:
+    def __init__(self, limit_s: float | None, *, ends: bool = False) -> None:
         if limit_s is not None and not 0.0 < limit_s < math.inf:
             expected = "seconds above 0, or None for no limit"
             raise InputError("decision_limit_s", quoted(limit_s), expected)
         self._limit_s = limit_s
+        self._ends = ends
 
     def call(self, function: Callable[[], Answer]) -> Answer:
         """Call a function and return its result.
@@ -79,6 +84,8 @@ class Deadline:
         """
         if self._limit_s is None:
             return function()
+        if self._ends:
+            return _measured(function, self._limit_s)
         # Keep the thread for the next call only if this call returns in time.
         thread, self._thread = self._thread or _Thread(), None
         begun_s = time.process_time()
@@ -105,6 +112,15 @@ class Deadline:
     def __del__(self) -> None:
         """End the thread of a `Deadline` that was not closed."""
         self.close()
+
+
+def _measured(function: Callable[[], Answer], limit_s: float) -> Answer:
+    """The result of a function that is called here; raises `OverdueError` if it took too long."""
+    begun_s, begun = time.process_time(), time.monotonic()
+    answer = function()
+    if time.monotonic() - begun > limit_s:
+        raise OverdueError(limit_s, (), time.process_time() - begun_s)
+    return answer
 
 
 class _Thread:
