@@ -79,7 +79,7 @@ class ResourceAware(ScoreSearch):
         """Placements to compare with staying, which takes `stay_s`."""
         scored = self.place(observation)
         targets = [scored]
-        if self.alternatives and not (scored is not None and _whole_layers_lose(observation, scored, stay_s)):
+        if self.alternatives and (scored is None or not _whole_layers_lose(observation, stay_s)):
             targets += [fastest_alone(observation), layer_runs(observation, observation.source)]
         if self.moves == "single":
             search = LocalSearch(observation, np.inf)
@@ -90,10 +90,9 @@ class ResourceAware(ScoreSearch):
         return [target for target in targets if target is not None]
 
 
-def _whole_layers_lose(observation: Observation, scored: IntArray, limit_s: float) -> bool:
+def _whole_layers_lose(observation: Observation, limit_s: float) -> bool:
     """Whether placements with a device per layer, or per kind in a single layer, compute longer than `limit_s`."""
-    graph = observation.step_graphs.of(scored, observation.source)
-    if graph.branches is None or observation.caches != "send":
+    if observation.step_graphs.stages is None or observation.caches != "send":
         return False
     block_s, task_s = observation.horizon_times
     blocks = observation.blocks

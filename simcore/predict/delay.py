@@ -13,6 +13,7 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.observe import Observation
+from headway.simcore.predict.fork_join_delay import delay_without_meetings
 from headway.simcore.predict.memory import sum_by_device
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.steps.makespan import makespan, shared_makespan
@@ -65,8 +66,13 @@ def remembered(
 
 def _step_delay(observation: Observation, devices: IntArray, number: int, sharing: bool) -> float:
     step, times = observation.steps[number], observation.step_times[number]
+    reading_s = swap_seconds(observation, devices, step.cost) if observation.overflow == "swap" else None
+    if sharing:
+        seconds = delay_without_meetings(observation, devices, step.cost, times, reading_s)
+        if seconds is not None:
+            return seconds
     graph = observation.step_graphs.of(devices, observation.source, step.pieces)
-    fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
+    fixed_s, flow_s = _node_seconds(observation, graph, step.cost, times, reading_s)
     alone_s = fixed_s + flow_s
     if not sharing:
         return makespan(graph, alone_s)
@@ -77,16 +83,16 @@ def _step_delay(observation: Observation, devices: IntArray, number: int, sharin
 
 
 def _node_seconds(
-    observation: Observation, devices: IntArray, graph: StepGraph, cost: StepCost, times: TaskTimes
+    observation: Observation, graph: StepGraph, cost: StepCost, times: TaskTimes, reading_s: FloatArray | None
 ) -> tuple[FloatArray, FloatArray]:
     """Seconds of tasks and latencies of messages, and seconds of the bytes of messages alone, shape (nodes,) each.
 
-    `times` as in `Observation.step_times`.
+    `times` as in `Observation.step_times`; `reading_s` as in `swap_seconds`, None if devices do not swap.
     """
     fixed_s, flow_s = graph.task_seconds(*times), np.zeros(len(graph))
-    if observation.overflow == "swap":
-        reading_s = graph.task_seconds(swap_seconds(observation, devices, cost))
-        fixed_s = np.maximum(fixed_s, reading_s) if observation.swap == "prefetch" else fixed_s + reading_s
+    if reading_s is not None:
+        swap_s = graph.task_seconds(reading_s)
+        fixed_s = np.maximum(fixed_s, swap_s) if observation.swap == "prefetch" else fixed_s + swap_s
     sent = graph.messages
     ends = graph.device[sent], graph.receiver[sent]
     fixed_s[sent] = observation.latency_s[ends]

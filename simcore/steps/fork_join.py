@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from headway.simcore.arrays import IntArray, immutable
+from headway.simcore.arrays import BoolArray, IntArray, immutable
 from headway.simcore.steps.graph import NONE, Branches, StepGraph
 from headway.simcore.world.blocks import Kind
 from headway.simcore.world.cost import PER_BLOCK, Payload
@@ -136,33 +136,72 @@ class FlatChain(NamedTuple):
     receivers: Any
 
 
+class Stages(NamedTuple):
+    """The stages of a `Chain` as arrays, for S stages and B blocks.
+
+    Attributes:
+        begin: the blocks of stage s are `rows[begin[s]:begin[s + 1]]`, shape (S + 1,).
+        rows: of the blocks in the block table, shape (B,).
+        gathers: as in `Stage`; so are the next four, shape (S,) each.
+        kind: `Kind` as a number.
+        layer: of the blocks.
+        input: `Payload` as a number.
+        output: `Payload` as a number.
+        per_block: whether the output has the payload once for each block, shape (S,).
+        result: as in `Chain`, a number.
+    """
+
+    begin: IntArray
+    rows: IntArray
+    gathers: IntArray
+    kind: IntArray
+    layer: IntArray
+    input: IntArray
+    output: IntArray
+    per_block: BoolArray
+    result: int
+
+
+def _stages_of(chain: Chain) -> Stages:
+    columns = [(one.gathers, one.kind, one.layer, one.input, one.output) for one in chain.stages]
+    gathers, kind, layer, incoming, outgoing = np.array(columns, np.int64).T.copy()
+    return Stages(
+        begin=np.cumsum([0, *(len(stage.rows) for stage in chain.stages)]),
+        rows=np.array([row for stage in chain.stages for row in stage.rows], dtype=np.int64),
+        gathers=gathers,
+        kind=kind,
+        layer=layer,
+        input=incoming,
+        output=outgoing,
+        per_block=np.isin(outgoing, list(PER_BLOCK)),
+        result=int(chain.result),
+    )
+
+
 class ForkJoin:
-    """Builds the graphs of a chain, one for each placement."""
+    """Builds the graphs of a chain, one for each placement.
+
+    Attributes:
+        stages: of the chain.
+    """
 
     def __init__(self, chain: Chain) -> None:
-        stages = chain.stages
-        sizes = [len(stage.rows) for stage in stages]
-        self._rows = np.array([row for stage in stages for row in stage.rows], dtype=np.int64)
-        self._stage_of_row = np.repeat(np.arange(len(stages)), sizes)
-        columns = [(one.gathers, one.kind, one.layer, one.input, one.output) for one in stages]
-        self._gathers, self._kind, self._layer, self._input, self._output = np.array(
-            columns, np.int64
-        ).T.copy()
-        self._kind_before = np.concatenate(([NONE], self._kind[:-1]))
-        self._layer_before = np.concatenate(([NONE], self._layer[:-1]))
-        self._per_block = np.isin(self._output, list(PER_BLOCK))
-        self._result = chain.result
+        self.stages = _stages_of(chain)
+        self._stage_of_row = np.repeat(np.arange(len(chain.stages)), np.diff(self.stages.begin))
+        self._kind_before = np.concatenate(([NONE], self.stages.kind[:-1]))
+        self._layer_before = np.concatenate(([NONE], self.stages.layer[:-1]))
 
     def __call__(self, placement: IntArray, source: int) -> StepGraph:
         """The graph of a placement, shape (blocks,), with the prompt on device `source`.
 
         The nodes of all branches come first, stage by stage, then a join for each stage, then the returning message.
         """
-        stages = len(self._gathers)
-        end = placement[self._gathers]
+        parts = self.stages
+        stages = len(parts.gathers)
+        end = placement[parts.gathers]
         start = np.concatenate(([source], end[:-1]))
         devices = int(placement.max()) + 1
-        counts = np.bincount(self._stage_of_row * devices + placement[self._rows])
+        counts = np.bincount(self._stage_of_row * devices + placement[parts.rows])
         branch = np.flatnonzero(counts)
         blocks, (stage, device) = counts[branch], np.divmod(branch, devices)
         width = np.bincount(stage, minlength=stages)
@@ -171,15 +210,15 @@ class ForkJoin:
         number = 3 * np.arange(len(branch))
         first_branch = np.cumsum(width) - width
         after_joins = first_join + np.append(np.cumsum(width[1:]), len(branch) - width[0] + 1)
-        kind, layer = self._kind[stage], self._layer[stage]
-        carried = np.where(self._per_block[stage], blocks, 1)
+        kind, layer = parts.kind[stage], parts.layer[stage]
+        carried = np.where(parts.per_block[stage], blocks, 1)
         columns = _columns(
-            (self._kind_before[stage], kind, kind, NONE, int(self._kind[-1])),
-            (self._input[stage], NONE, self._output[stage], NONE, self._result),
+            (self._kind_before[stage], kind, kind, NONE, int(parts.kind[-1])),
+            (parts.input[stage], NONE, parts.output[stage], NONE, parts.result),
             (start[stage], device, device, end, int(end[-1])),
             (device, device, end[stage], end, source),
             (1, blocks, carried, 0, 1),
-            (self._layer_before[stage], layer, layer, self._layer, int(self._layer[-1])),
+            (self._layer_before[stage], layer, layer, parts.layer, int(parts.layer[-1])),
             (stage, stage, stage, np.arange(stages), stages - 1),
             shape=(first_join, nodes),
         )

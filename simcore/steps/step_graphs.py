@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from headway.simcore.arrays import IntArray
-from headway.simcore.steps.fork_join import Chain
+from headway.simcore.steps.fork_join import Chain, ForkJoin, Stages
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.world.batch import Batch
 from headway.simcore.world.blocks import BlockTable
@@ -44,12 +44,17 @@ class Pattern(Protocol):
 
 
 class StepGraphs:
-    """The graphs of the steps of one model under one pattern, one for each placement."""
+    """The graphs of the steps of one model under one pattern, one for each placement.
+
+    Attributes:
+        stages: of all graphs, if they are chains of fork-join stages in one piece; None if not.
+    """
 
     def __init__(self, pattern: Pattern, blocks: BlockTable) -> None:
         self.pattern = pattern
         self._blocks = blocks
         build = pattern.graphs(blocks)
+        self.stages: Stages | None = build.stages if type(build) is ForkJoin else None
         # Runs in several threads may share a scenario, and with it this cache.
         self._kept = lru_cache(_KEPT)(
             lambda placed, *others: build(np.frombuffer(placed, dtype=np.int64), *others)

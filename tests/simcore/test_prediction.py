@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -31,11 +32,12 @@ from headway.simcore import (
     shipped_scenario,
     simulate,
 )
+from headway.simcore.predict import fork_join_delay
 from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.makespan import shared_makespan
 from headway.simcore.world.airtime import Frame
 from headway.simcore.world.crossings import Crossings
-from headway.simcore.world.options import TriggerOptions
+from headway.simcore.world.options import Overflow, Swap, TriggerOptions
 from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -97,6 +99,43 @@ def test_so_they_do_under_any_pattern(pattern: Callable[[], Pattern], scenario: 
     execution = pattern()
     cost = DecodeCost(scenario.model, projection=execution.projection)
     predicted_exactly(replace(scenario, execution=execution, cost=cost), seed)
+
+
+def with_plain_work(most: float, observation: Observation, placement: IntArray) -> float:
+    with patch.object(fork_join_delay._plain, "most", most):
+        return predict.shared_delay(replace(observation), placement)  # that remembers nothing
+
+
+@given(
+    scenario=worlds(),
+    seed=SEEDS,
+    overflow=st.sampled_from(["fail", "swap"]),
+    swap=st.sampled_from(["lru", "prefetch"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_compiled_code_predicts_the_same_bits(
+    scenario: Scenario, seed: int, overflow: Overflow, swap: Swap
+) -> None:
+    """Also with so few devices in use that messages seldom meet."""
+    observation = replace(observe(scenario), overflow=overflow, swap=swap)
+    random = np.random.default_rng(seed)
+    for most in (1, 2, observation.devices):
+        placement = random.integers(0, min(most, observation.devices), len(observation.blocks))
+        for placed in (placement, np.sort(placement)):
+            by_graph_s, compiled_s = (with_plain_work(work, observation, placed) for work in (math.inf, -1.0))
+            assert compiled_s == by_graph_s
+
+
+def test_compiled_code_predicts_placements_of_whole_layers_and_leaves_others_to_graphs() -> None:
+    observation = observe(load_scenario(shipped_scenario("home-cluster")))
+    blocks = observation.blocks
+    layers = blocks.layer * observation.devices // (blocks.layers + 2)
+    spread = np.arange(len(blocks)) % observation.devices
+    with patch.object(fork_join_delay._plain, "most", -1.0):
+        for placement, told in ((np.maximum(layers, 0), True), (spread, False)):
+            step, times = observation.steps[-1], observation.step_times[-1]
+            seconds = fork_join_delay.delay_without_meetings(observation, placement, step.cost, times, None)
+            assert (seconds is not None) == told
 
 
 @given(worlds(), SEEDS)
