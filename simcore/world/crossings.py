@@ -1,7 +1,6 @@
 """Which shared resources each route crosses, and at which rates."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -114,7 +113,7 @@ def transfer_order(crossings: Crossings, routes: IntArray, disks: IntArray | Non
     """
     last: dict[int, int] = {}
     order: Order = []
-    for number, resources in _in_turn(*_turns(crossings, routes), disks):
+    for number, resources in _turns(crossings, routes, disks):
         order.append((number, tuple({last[resource]: None for resource in resources if resource in last})))
         last.update(dict.fromkeys(resources, number))
     return order
@@ -125,14 +124,11 @@ def transfer_makespan(
 ) -> float:
     """Time until all messages have arrived [s] in the order of `transfer_order`.
 
-    Each message takes `seconds`, shape (n,); the other arguments are those of `transfer_order`.
+    Each message takes `seconds`, shape (n,), n > 0; the other arguments are those of `transfer_order`.
     """
-    needs, which, order = _turns(crossings, routes)
-    if needs and set(needs[0]).intersection(*needs[1:]):  # one after another, as in a Wi-Fi cell
-        return float(np.cumsum(seconds[order])[-1])
     duration_s, latest_s = seconds.tolist(), 0.0
     free_s: defaultdict[int, float] = defaultdict(float)
-    for number, resources in _in_turn(needs, which, order, disks):
+    for number, resources in _turns(crossings, routes, disks):
         end_s = max([free_s[resource] for resource in resources]) + duration_s[number]
         for resource in resources:
             free_s[resource] = end_s
@@ -140,23 +136,15 @@ def transfer_makespan(
     return latest_s
 
 
-def _turns(crossings: Crossings, routes: IntArray) -> tuple[list[list[int]], IntArray, IntArray]:
-    """What messages use of the network, and the order of `transfer_order`.
+def _turns(crossings: Crossings, routes: IntArray, disks: IntArray | None) -> list[tuple[int, list[int]]]:
+    """Messages in the order of `transfer_order`, each with all that only one message uses at a time.
 
-    Returns:
-        All that only one message on a route uses at a time, of each route in use: resources by number, and the route
-        as an odd number below 0; for each message the number of its route in this list, shape (n,); the messages in
-        their order, shape (n,).
+    Resources by number, the route as an odd number below 0, and the disk as an even number below 0.
     """
-    distinct, which = np.unique(routes, return_inverse=True)
+    each = routes.tolist()
     # A device sends itself one message at a time, although that crosses nothing.
-    needs = [[*crossings.resources_of(route), -1 - 2 * route] for route in distinct.tolist()]
-    return needs, which, np.argsort(np.array([len(one) for one in needs])[which], kind="stable")
-
-
-def _in_turn(
-    needs: list[list[int]], which: IntArray, order: IntArray, disks: IntArray | None
-) -> Iterator[tuple[int, list[int]]]:
-    """Messages in their order by `_turns`, each with all that it uses; disks are even numbers below 0."""
-    for number, route in zip(order.tolist(), which[order].tolist(), strict=True):
-        yield number, needs[route] if disks is None else [*needs[route], -2 - 2 * int(disks[number])]
+    needs = {route: [*crossings.resources_of(route), -1 - 2 * route] for route in dict.fromkeys(each)}
+    order = sorted(range(len(each)), key=lambda number: len(needs[each[number]]))
+    if disks is None:
+        return [(number, needs[each[number]]) for number in order]
+    return [(number, [*needs[each[number]], -2 - 2 * int(disks[number])]) for number in order]

@@ -80,7 +80,7 @@ class RowAllocator:
         self.world.others[edge : self._others] = graph.successor
         does = np.full(len(graph), layout.JOIN)
         does[graph.tasks], does[graph.messages] = layout.TASK, layout.MESSAGE
-        rows = self.world.rows[first : first + len(graph)]
+        rows = self._columns[first : first + len(graph)]
         rows["does"], rows["kind"], rows["payload"] = does, graph.kind, graph.payload
         rows["blocks"], rows["predecessors"] = graph.count, graph.predecessors
         rows["processor"] = self._template.first_device + graph.device
@@ -94,7 +94,7 @@ class RowAllocator:
         longer[:, : lists.shape[1]] = lists
         rows, heap = _longer(self.world.rows, size), _longer(self.world.heap, size)
         self.world = self.world._replace(rows=rows, heap=heap, lists=longer, levels=np.zeros(size))
-        columns = rows.view(np.ndarray)
+        self._columns = columns = rows.view(np.ndarray)
         self.amount, self.reading_s = columns["amount"], columns["reading_s"]
         self.begun_s, self.start_s, self.end_s = (columns[name] for name in ("begun_s", "start_s", "end_s"))
         self.route, self.state, self.in_report = (columns[name] for name in ("route", "state", "reported"))
