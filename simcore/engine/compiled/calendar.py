@@ -42,11 +42,9 @@ def remove(w: World, row: int) -> None:
     w.rows[CLOCK].in_heap -= 1
     last = w.heap[w.rows[CLOCK].in_heap]
     if place < w.rows[CLOCK].in_heap:
+        # Most events from the end of the heap belong near its end: go there first, and then up if necessary.
         time_s, order, moved = last.time_s, last.order, last.row
-        if place > 0 and _before(time_s, order, w.heap[(place - 1) // 2]):
-            _rise(w, place, time_s, order, moved)
-        else:
-            _sink(w, place, time_s, order, moved)
+        _rise(w, _sink_gap(w, place), time_s, order, moved)
 
 
 @kernel
@@ -85,6 +83,20 @@ def _rise(w: World, place: int, time_s: float, order: float, row: int) -> None:
         _put(w, place, parent.time_s, parent.order, parent.row)
         place = (place - 1) // 2
     _put(w, place, time_s, order, row)
+
+
+@kernel
+def _sink_gap(w: World, place: int) -> int:
+    """Fill an empty place with the earlier event below it, and so on; returns the place that stays empty."""
+    size = w.rows[CLOCK].in_heap
+    while 2 * place + 1 < size:
+        child = 2 * place + 1
+        if child + 1 < size and _before(w.heap[child + 1].time_s, w.heap[child + 1].order, w.heap[child]):
+            child += 1
+        lower = w.heap[child]
+        _put(w, place, lower.time_s, lower.order, lower.row)
+        place = child
+    return place
 
 
 @kernel

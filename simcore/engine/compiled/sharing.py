@@ -36,9 +36,11 @@ def start(w: World, item: int) -> None:
     now_s, of = w.rows[CLOCK].now_s, w.rows[item]
     route = w.rows[of.route]
     of.state, of.left, of.end_s, of.start_s = FLOWING, of.amount, _INF, now_s
-    if route.flows == 0:
+    alone = route.flows == 0
+    if alone:
         route.since_s, route.rate, route.bottleneck = now_s, 0.0, NONE
         for i in range(route.first, route.first + route.count):
+            alone = alone and w.rows[w.rows[i].resource].routes == 0
             _join(w, i)
     else:
         _advance(w, of.route)
@@ -50,7 +52,10 @@ def start(w: World, item: int) -> None:
     route.tail = item
     route.flows += 1
     route.fresh = 1
-    _change(w, of.route)
+    if alone:
+        _go_alone(w, of.route)
+    else:
+        _change(w, of.route)
 
 
 @kernel
@@ -58,7 +63,8 @@ def stop(w: World, item: int) -> None:
     """Remove a flow, so that others can use its share."""
     of = w.rows[item]
     route = w.rows[of.route]
-    _advance(w, of.route)
+    if route.flows > 1:
+        _advance(w, of.route)
     of.state = IDLE
     if of.previous == NONE:
         route.head = of.next
@@ -125,12 +131,8 @@ def settle(w: World) -> None:
         if _is_alone(w, number):
             _advance(w, number)
             _share_no_more(w, number)
-            item = w.rows[route.head]
             route.bottleneck, route.rate = NONE, 0.0
-            item.end_s = routes.reach(w, number, clock.now_s, item.left)
-            calendar.schedule(w, number, item.end_s)
-            if item.end_s == _INF:
-                _give_up(w, number)
+            _go_alone(w, number)
         else:
             if route.slot == NONE:
                 _advance(w, number)
@@ -141,6 +143,16 @@ def settle(w: World) -> None:
             together += 1
     if together:
         _share(w, together)
+
+
+@kernel
+def _go_alone(w: World, number: int) -> None:
+    """Schedule the end of the only flow of a route that shares no resource, or report that it can never end."""
+    item = w.rows[w.rows[number].head]
+    item.end_s = routes.reach(w, number, w.rows[CLOCK].now_s, item.left)
+    calendar.schedule(w, number, item.end_s)
+    if item.end_s == _INF:
+        _give_up(w, number)
 
 
 @kernel
