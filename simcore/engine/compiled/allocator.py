@@ -92,8 +92,11 @@ class RowAllocator:
         lists = self.world.lists
         longer = np.zeros((len(lists), size), dtype=np.int64)
         longer[:, : lists.shape[1]] = lists
-        rows, heap = _longer(self.world.rows, size), _longer(self.world.heap, size)
-        self.world = self.world._replace(rows=rows, heap=heap, lists=longer, levels=np.zeros(size))
+        rows, heap, queue = (
+            _longer(one, size) for one in (self.world.rows, self.world.heap, self.world.queue)
+        )
+        levels = np.zeros(size)
+        self.world = self.world._replace(rows=rows, heap=heap, queue=queue, lists=longer, levels=levels)
         self._columns = columns = rows.view(np.ndarray)
         self.amount, self.reading_s = columns["amount"], columns["reading_s"]
         self.begun_s, self.start_s, self.end_s = (columns[name] for name in ("begun_s", "start_s", "end_s"))

@@ -73,8 +73,9 @@ class _Builder:
                 numbers, values = zip(*given, strict=True)
                 rows[name][list(numbers)] = values
         lists = np.zeros((len(layout.LISTS), 0), dtype=np.int64)
-        heap, others = records(layout.EVENT, 0), np.array(self._others, dtype=np.int64)
-        world = World(rows, _segments(self._segments), heap, lists, np.zeros(0), others)
+        heap, queue = records(layout.EVENT, 0), records(layout.EVENT, 0)
+        others = np.array(self._others, dtype=np.int64)
+        world = World(rows, _segments(self._segments), heap, queue, lists, np.zeros(0), others)
         return Template(world, first_route, first_device)
 
     def _add(self, **fields: float) -> int:

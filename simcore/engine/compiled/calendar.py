@@ -1,4 +1,6 @@
-"""The calendar of future events: a binary heap in which an event can be moved.
+"""The calendar of future events: a binary heap in which an event can be moved, and a queue of events in order.
+
+Waits for the same latency end in the order in which they begin, so they need no heap.
 
 An event belongs to the row that is visited: a route, a resource, a device or an item. Events at one time are visited in
 the order in which they were scheduled, as in SimPy.
@@ -12,6 +14,8 @@ from headway.simcore.engine.compiled.jit import kernel
 from headway.simcore.engine.compiled.layout import CLOCK, NONE, World
 
 _INF = np.inf
+_QUEUED = -2
+"""The place of the event at the begin of the queue; those of the next ones are lower by 1 each."""
 
 
 @kernel
@@ -33,12 +37,31 @@ def schedule(w: World, row: int, time_s: float) -> None:
 
 
 @kernel
+def append(w: World, row: int, time_s: float) -> None:
+    """Schedule the event of a row that has none; fast if no event that was appended before it comes later."""
+    clock = w.rows[CLOCK]
+    end = clock.last_queued
+    if end == len(w.queue) or (end > clock.first_queued and time_s < w.queue[end - 1].time_s):
+        schedule(w, row, time_s)
+        return
+    clock.scheduled += 1.0
+    clock.last_queued += 1
+    event = w.queue[end]
+    event.time_s, event.order, event.row = time_s, clock.scheduled, row
+    w.rows[row].place = _QUEUED - end
+
+
+@kernel
 def remove(w: World, row: int) -> None:
     """Remove the event of a row if it is scheduled."""
     place = w.rows[row].place
     if place == NONE:
         return
     w.rows[row].place = NONE
+    if place <= _QUEUED:
+        w.queue[_QUEUED - place].row = NONE
+        _skip(w)
+        return
     w.rows[CLOCK].in_heap -= 1
     last = w.heap[w.rows[CLOCK].in_heap]
     if place < w.rows[CLOCK].in_heap:
@@ -50,15 +73,36 @@ def remove(w: World, row: int) -> None:
 @kernel
 def next_time(w: World) -> float:
     """Time of the next event; infinite if there is none."""
-    return w.heap[0].time_s if w.rows[CLOCK].in_heap > 0 else _INF
+    clock = w.rows[CLOCK]
+    time_s = w.heap[0].time_s if clock.in_heap > 0 else _INF
+    if clock.first_queued < clock.last_queued:
+        return min(time_s, w.queue[clock.first_queued].time_s)
+    return time_s
 
 
 @kernel
 def pop(w: World) -> int:
     """Remove the next event and return its row."""
-    row = w.heap[0].row
+    clock = w.rows[CLOCK]
+    first = w.queue[clock.first_queued]
+    if clock.first_queued == clock.last_queued:
+        row = w.heap[0].row
+    elif clock.in_heap == 0 or _before(first.time_s, first.order, w.heap[0]):
+        row = first.row
+    else:
+        row = w.heap[0].row
     remove(w, row)
     return row
+
+
+@kernel
+def _skip(w: World) -> None:
+    """Let the queue begin with an event that was not removed; an empty queue begins anew."""
+    clock = w.rows[CLOCK]
+    while clock.first_queued < clock.last_queued and w.queue[clock.first_queued].row == NONE:
+        clock.first_queued += 1
+    if clock.first_queued == clock.last_queued:
+        clock.first_queued = clock.last_queued = 0
 
 
 @kernel

@@ -43,10 +43,13 @@ _EVENT = "", "what place"
 """Fields of every row that has events: its sort, and its `place` in the heap."""
 
 _FIELDS: dict[str, tuple[str, str]] = {
-    # The time, how many events have been scheduled, lengths of lists, twice the number of fillings, and how many of the
-    # next fillings compute all rates. A filling marks what it reaches with the double number, and with 1 more a
-    # resource that it prepares or a route that it stops.
-    "clock": ("now_s scheduled", "dedicated in_heap in_changed in_sharing reported filling wide"),
+    # The time, how many events have been scheduled, lengths of lists, where the queue of events begins and ends, twice
+    # the number of fillings, and how many of the next fillings compute all rates. A filling marks what it reaches with
+    # the double number, and with 1 more a resource that it prepares or a route that it stops.
+    "clock": (
+        "now_s scheduled",
+        "dedicated in_heap in_changed in_sharing reported first_queued last_queued filling wide",
+    ),
     # `constant`: the value of a constant trace, otherwise -1; `period_s`: 0 without a period; segments from `first` on.
     "trace": ("period_s constant", "first count"),
     # A `CellRate`: airtime of the frames per byte, and its hops.
@@ -125,6 +128,7 @@ class World(NamedTuple):
         rows: see above, shape (rows,).
         segments: of all traces, shape (segments,).
         heap: future events, shape (rows,).
+        queue: future events in order, shape (rows,).
         lists: row numbers, shape (8, rows), see `CHANGED`.
         levels: of the resources in the list `LEVELS`, shape (rows,).
         others: row numbers to which rows refer by the first of them and their count, shape (n,).
@@ -133,6 +137,7 @@ class World(NamedTuple):
     rows: Records
     segments: Records
     heap: Records
+    queue: Records
     lists: npt.NDArray[np.int64]
     levels: FloatArray
     others: npt.NDArray[np.int64]

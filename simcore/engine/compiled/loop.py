@@ -54,7 +54,7 @@ def _advance(w: World, until_s: float) -> float:
         if next_s >= until_s:
             return next_s
         clock.now_s = max(clock.now_s, next_s)
-        while clock.in_heap and calendar.next_time(w) <= clock.now_s:
+        while calendar.next_time(w) <= clock.now_s:
             _visit(w, calendar.pop(w))
 
 

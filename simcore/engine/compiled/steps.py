@@ -84,7 +84,7 @@ def send(w: World, item: int) -> None:
         calendar.schedule(w, item, of.end_s)
     elif wait_s > 0.0:
         of.state = WAITING
-        calendar.schedule(w, item, of.start_s)
+        calendar.append(w, item, of.start_s)
     else:
         sharing.start(w, item)
 
