@@ -132,28 +132,35 @@ def _rise(w: World, place: int, time_s: float, order: float, row: int) -> None:
 @kernel
 def _sink_gap(w: World, place: int) -> int:
     """Fill an empty place with the earlier event below it, and so on; returns the place that stays empty."""
-    size = w.rows[CLOCK].in_heap
-    while 2 * place + 1 < size:
-        child = 2 * place + 1
-        if child + 1 < size and _before(w.heap[child + 1].time_s, w.heap[child + 1].order, w.heap[child]):
-            child += 1
+    child = _earlier_child(w, place)
+    while child != NONE:
         lower = w.heap[child]
         _put(w, place, lower.time_s, lower.order, lower.row)
         place = child
+        child = _earlier_child(w, place)
     return place
 
 
 @kernel
 def _sink(w: World, place: int, time_s: float, order: float, row: int) -> None:
     """Put an event at a place, or further from the top."""
-    size = w.rows[CLOCK].in_heap
-    while 2 * place + 1 < size:
-        child = 2 * place + 1
-        if child + 1 < size and _before(w.heap[child + 1].time_s, w.heap[child + 1].order, w.heap[child]):
-            child += 1
+    child = _earlier_child(w, place)
+    while child != NONE:
         lower = w.heap[child]
         if _before(time_s, order, lower):
             break
         _put(w, place, lower.time_s, lower.order, lower.row)
         place = child
+        child = _earlier_child(w, place)
     _put(w, place, time_s, order, row)
+
+
+@kernel
+def _earlier_child(w: World, place: int) -> int:
+    """The place of the earlier one of the events below a place; `NONE` if there is none."""
+    child, size = 2 * place + 1, w.rows[CLOCK].in_heap
+    if child >= size:
+        return NONE
+    if child + 1 < size and _before(w.heap[child + 1].time_s, w.heap[child + 1].order, w.heap[child]):
+        return child + 1
+    return child
