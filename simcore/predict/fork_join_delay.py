@@ -74,16 +74,17 @@ def delay_without_meetings(
     _plain.done += 1
     if not _plain.is_enough:
         return None
+    # Placements are copied, because compiled code is made anew for read-only ones.
     seconds = _compiled()(
         stages,
         np.array(devices, dtype=np.int64),
         observation.source,
-        tables(observation, cost, times, reading_s),
+        _tables(observation, cost, times, reading_s),
     )
     return None if math.isnan(seconds) else float(seconds)
 
 
-def tables(
+def _tables(
     observation: Observation, cost: StepCost, times: TaskTimes, reading_s: FloatArray | None
 ) -> Tables:
     """The tables of a step; arguments as in `delay_without_meetings`."""
@@ -104,10 +105,10 @@ def tables(
 
 @cache
 def _compiled() -> Any:
-    return jit.compiled(delay, (_flow_s, _task_s, _meets), error_model="numpy")
+    return jit.compiled(_delay, (_flow_s, _task_s, _meets), error_model="numpy")
 
 
-def delay(stages: Stages, placement: IntArray, source: int, table: Tables) -> float:
+def _delay(stages: Stages, placement: IntArray, source: int, table: Tables) -> float:
     """Seconds of a step; not a number if messages may meet, or something takes for ever.
 
     The operations and their order are those of `steps.makespan`, which has them for all branches at once.

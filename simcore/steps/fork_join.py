@@ -69,19 +69,37 @@ class Chain:
         return {row: self._receivers(number, row) for row, number in self.stage_of.items()}
 
     @cached_property
+    def columns(self) -> "Stages":
+        """The stages as arrays."""
+        columns = [(one.gathers, one.kind, one.layer, one.input, one.output) for one in self.stages]
+        gathers, kind, layer, incoming, outgoing = np.array(columns, np.int64).T.copy()
+        return Stages(
+            begin=np.cumsum([0, *(len(stage.rows) for stage in self.stages)]),
+            rows=np.array([row for stage in self.stages for row in stage.rows], dtype=np.int64),
+            gathers=gathers,
+            kind=kind,
+            layer=layer,
+            input=incoming,
+            output=outgoing,
+            per_block=np.isin(outgoing, list(PER_BLOCK)),
+            result=int(self.result),
+        )
+
+    @cached_property
     def lists(self) -> "FlatChain":
         """The chain as lists."""
+        of = self.columns
         sends = [self.receivers[row] for row in range(len(self.receivers))]
         return FlatChain(
             stage_of=[self.stage_of[row] for row in range(len(sends))],
-            layer=[stage.layer for stage in self.stages],
-            input=[int(stage.input) for stage in self.stages],
-            output=[int(stage.output) for stage in self.stages],
-            gathers=[stage.gathers for stage in self.stages],
+            layer=of.layer.tolist(),
+            input=of.input.tolist(),
+            output=of.output.tolist(),
+            gathers=of.gathers.tolist(),
             apart=[int(stage.gathers not in stage.rows) for stage in self.stages],
-            begin=[0, *accumulate(len(stage.rows) for stage in self.stages)],
-            rows=[row for stage in self.stages for row in stage.rows],
-            embeds=[int(stage.kind == Kind.EMBED) for stage in self.stages],
+            begin=of.begin.tolist(),
+            rows=of.rows.tolist(),
+            embeds=(of.kind == Kind.EMBED).astype(np.int64).tolist(),
             sends=[int(payload) for payload, _ in sends],
             first=[0, *accumulate(len(receivers) for _, receivers in sends)],
             receivers=[receiver for _, receivers in sends for receiver in receivers],
@@ -162,22 +180,6 @@ class Stages(NamedTuple):
     result: int
 
 
-def _stages_of(chain: Chain) -> Stages:
-    columns = [(one.gathers, one.kind, one.layer, one.input, one.output) for one in chain.stages]
-    gathers, kind, layer, incoming, outgoing = np.array(columns, np.int64).T.copy()
-    return Stages(
-        begin=np.cumsum([0, *(len(stage.rows) for stage in chain.stages)]),
-        rows=np.array([row for stage in chain.stages for row in stage.rows], dtype=np.int64),
-        gathers=gathers,
-        kind=kind,
-        layer=layer,
-        input=incoming,
-        output=outgoing,
-        per_block=np.isin(outgoing, list(PER_BLOCK)),
-        result=int(chain.result),
-    )
-
-
 class ForkJoin:
     """Builds the graphs of a chain, one for each placement.
 
@@ -186,7 +188,7 @@ class ForkJoin:
     """
 
     def __init__(self, chain: Chain) -> None:
-        self.stages = _stages_of(chain)
+        self.stages = chain.columns
         self._stage_of_row = np.repeat(np.arange(len(chain.stages)), np.diff(self.stages.begin))
         self._kind_before = np.concatenate(([NONE], self.stages.kind[:-1]))
         self._layer_before = np.concatenate(([NONE], self.stages.layer[:-1]))

@@ -124,7 +124,7 @@ def transfer_makespan(
 ) -> float:
     """Time until all messages have arrived [s] in the order of `transfer_order`.
 
-    Each message takes `seconds`, shape (n,), n > 0; the other arguments are those of `transfer_order`.
+    Each message takes `seconds`, shape (n,); the other arguments are those of `transfer_order`.
     """
     duration_s, latest_s = seconds.tolist(), 0.0
     free_s: defaultdict[int, float] = defaultdict(float)

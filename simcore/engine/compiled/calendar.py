@@ -84,13 +84,11 @@ def next_time(w: World) -> float:
 def pop(w: World) -> int:
     """Remove the next event and return its row."""
     clock = w.rows[CLOCK]
-    first = w.queue[clock.first_queued]
-    if clock.first_queued == clock.last_queued:
-        row = w.heap[0].row
-    elif clock.in_heap == 0 or _before(first.time_s, first.order, w.heap[0]):
-        row = first.row
-    else:
-        row = w.heap[0].row
+    row = w.heap[0].row
+    if clock.first_queued < clock.last_queued:
+        first = w.queue[clock.first_queued]
+        if clock.in_heap == 0 or _before(first.time_s, first.order, w.heap[0]):
+            row = first.row
     remove(w, row)
     return row
 

@@ -36,11 +36,9 @@ def start(w: World, item: int) -> None:
     now_s, of = w.rows[CLOCK].now_s, w.rows[item]
     route = w.rows[of.route]
     of.state, of.left, of.end_s, of.start_s = FLOWING, of.amount, _INF, now_s
-    alone = route.flows == 0
-    if alone:
+    if route.flows == 0:
         route.since_s, route.rate, route.bottleneck = now_s, 0.0, NONE
         for i in range(route.first, route.first + route.count):
-            alone = alone and w.rows[w.rows[i].resource].routes == 0
             _join(w, i)
     else:
         _advance(w, of.route)
@@ -52,7 +50,7 @@ def start(w: World, item: int) -> None:
     route.tail = item
     route.flows += 1
     route.fresh = 1
-    if alone:
+    if _is_alone(w, of.route):
         _go_alone(w, of.route)
     else:
         _change(w, of.route)

@@ -55,12 +55,10 @@ class OverdueError(Exception):
 class Deadline:
     """Makes calls one after another, each with the same time limit, all in one thread.
 
-    Another thread often is another processor, with nothing of the run in its caches.
-
     Args:
         limit_s: wall time that a call may take [s]. None: no limit, and calls run in the thread of the caller.
         ends: whether calls always end. Then they run in the thread of the caller, and an overdue one is noticed after
-            its end.
+            its end. Another thread often is another processor, with nothing of the run in its caches.
 
     Raises:
         InputError: the limit is not a finite number above 0.
