@@ -60,34 +60,52 @@ class ResourceAware(ScoreSearch):
     def decide(self, observation: Observation) -> Decision:
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
         staying = observation.placement if predict.can_stay(observation) else None
-        least_s = np.inf if staying is None else predict.shared_delay(observation, staying)
-        targets = self._targets(observation, staying, least_s)
-        if not targets:
-            return Infeasible(NOTHING_FOUND)
-        best: IntArray | None = None
-        for target in targets:
-            one = _reachable(observation, target)
-            seconds = predict.shared_delay(observation, one)
-            # Moves take no negative time, unless caches are computed again.
-            if seconds < least_s or observation.caches != "send":
-                seconds += predict.migration_delay(observation, one)
-            if seconds < least_s or (best is None and staying is None):
-                least_s, best = seconds, one
-        return Keep() if best is None else Placement(best)
-
-    def _targets(self, observation: Observation, staying: IntArray | None, stay_s: float) -> list[IntArray]:
-        """Placements to compare with staying, which takes `stay_s`."""
+        stay_s = np.inf if staying is None else predict.shared_delay(observation, staying)
+        choice = _Choice(observation, staying, stay_s)
         scored = self.place(observation)
-        targets = [scored]
-        if self.alternatives and (scored is None or not _whole_layers_lose(observation, stay_s)):
-            targets += [fastest_alone(observation), layer_runs(observation, observation.source)]
+        choice.consider(scored)
+        if self.alternatives and (scored is None or not _whole_layers_lose(observation, choice.least_s)):
+            choice.consider(fastest_alone(observation))
+            choice.consider(layer_runs(observation, observation.source))
         if self.moves == "single":
             search = LocalSearch(observation, np.inf)
-            improved = [
-                search.improved(start, _MOST_CHANGES) for start in (scored, staying) if start is not None
-            ]
-            targets += [devices for devices in improved if predict.fits(observation, devices)]
-        return [target for target in targets if target is not None]
+            for start in (scored, staying):
+                improved = None if start is None else search.improved(start, _MOST_CHANGES)
+                if improved is not None and predict.fits(observation, improved):
+                    choice.consider(improved)
+        if not choice.found or choice.best is None:
+            return Infeasible(NOTHING_FOUND)
+        return Keep() if choice.best is staying else Placement(choice.best)
+
+
+@dataclass
+class _Choice:
+    """The best of the placements considered so far.
+
+    Attributes:
+        observation: the world.
+        best: shape (B,); at first the one in force, None if it cannot stay.
+        least_s: its predicted time, with migration.
+        found: whether another one was considered.
+    """
+
+    observation: Observation
+    best: IntArray | None
+    least_s: float
+    found: bool = False
+
+    def consider(self, target: IntArray | None) -> None:
+        """Compare with one more placement, shape (B,), as far as it can be reached."""
+        if target is None:
+            return
+        self.found = True
+        one = _reachable(self.observation, target)
+        seconds = predict.shared_delay(self.observation, one)
+        # Moves take no negative time, unless caches are computed again.
+        if seconds < self.least_s or self.observation.caches != "send":
+            seconds += predict.migration_delay(self.observation, one)
+        if seconds < self.least_s or self.best is None:
+            self.least_s, self.best = seconds, one
 
 
 def _whole_layers_lose(observation: Observation, limit_s: float) -> bool:

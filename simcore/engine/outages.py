@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Generator, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import simpy
 
 from headway.simcore.errors import RunEndedError
-from headway.simcore.world.crossings import Order
 from headway.simcore.world.device import Device
+from headway.simcore.world.transfer_order import Order
 from headway.traces import Trace
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]
@@ -66,13 +67,14 @@ def ordered(env: simpy.Environment, order: Order, works: Sequence[Process]) -> P
     Raises:
         RunEndedError: one of them can never finish.
     """
-    started: dict[int, simpy.Process] = {}
+    started: list[simpy.Process] = []
+    first, waits = order.first.tolist(), order.waits.tolist()
     try:
-        for number, earlier in order:
-            waits_for = [started[one] for one in earlier]
-            started[number] = env.process(_after(env, waits_for, works[number]))
-            started[number].defused = True  # its failure is raised here
-        yield env.all_of(list(started.values()))
+        for number, (begin, end) in zip(order.number.tolist(), pairwise(first), strict=True):
+            waits_for = [started[position] for position in waits[begin:end]]
+            started.append(env.process(_after(env, waits_for, works[number])))
+            started[-1].defused = True  # its failure is raised here
+        yield env.all_of(started)
     finally:
         for work in works:
             work.close()

@@ -6,8 +6,8 @@ from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.observe import Observation, Step
 from headway.simcore.predict.delay import flow_seconds, horizon_delay, remembered, shared_delay
 from headway.simcore.predict.memory import sum_by_device
-from headway.simcore.world.crossings import transfer_makespan
 from headway.simcore.world.memory import TOLERANCE_BYTES
+from headway.simcore.world.transfer_order import transfer_makespan
 
 
 def migration_delay(observation: Observation, devices: IntArray) -> float:

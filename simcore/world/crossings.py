@@ -1,9 +1,7 @@
 """Which shared resources each route crosses, and at which rates."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 
@@ -28,13 +26,24 @@ class Crossings:
     def at_rate(self, rate: FloatArray) -> "Crossings":
         """The same crossings with other rates, shape (crossings,)."""
         other = Crossings(self.route, self.resource, rate)
-        vars(other)["begin"], vars(other)["_resources"] = self.begin, self._resources
+        for name in ("begin", "resources", "longest", "_resources"):
+            vars(other)[name] = getattr(self, name)
         return other
 
     @cached_property
     def begin(self) -> IntArray:
         """The crossings of route r are those from `begin[r]` to `begin[r + 1]`, shape (last route + 2,)."""
         return immutable(np.searchsorted(self.route, np.arange(int(self.route.max(initial=-1)) + 2)))
+
+    @cached_property
+    def resources(self) -> int:
+        """The highest number of a resource, plus 1."""
+        return int(self.resource.max(initial=-1)) + 1
+
+    @cached_property
+    def longest(self) -> int:
+        """The most resources on one route."""
+        return int(np.diff(self.begin).max(initial=0))
 
     def resources_of(self, route: int) -> tuple[int, ...]:
         """The resources that a route crosses."""
@@ -94,57 +103,3 @@ class Crossings:
 
 
 NO_CROSSINGS = Crossings(*2 * (immutable(np.empty(0, dtype=np.int64)),), immutable(np.empty(0)))
-
-
-Order: TypeAlias = list[tuple[int, tuple[int, ...]]]
-"""Messages by number in the order in which they start, each with the earlier messages for which it waits."""
-
-
-def transfer_order(crossings: Crossings, routes: IntArray, disks: IntArray | None = None) -> Order:
-    """The order of messages of which those that share no resource travel at the same time.
-
-    A message waits for the last earlier message on each resource of its route. Messages on routes with few resources
-    come first, because they keep few others waiting; otherwise the order is that of their numbers.
-
-    Args:
-        crossings: of the network.
-        routes: the route of each message, as in `Crossings.route`, shape (n,).
-        disks: the device whose disk each message uses, shape (n,); None: no disks are used.
-    """
-    last: dict[int, int] = {}
-    order: Order = []
-    for number, resources in _turns(crossings, routes, disks):
-        order.append((number, tuple({last[resource]: None for resource in resources if resource in last})))
-        last.update(dict.fromkeys(resources, number))
-    return order
-
-
-def transfer_makespan(
-    crossings: Crossings, routes: IntArray, seconds: FloatArray, disks: IntArray | None = None
-) -> float:
-    """Time until all messages have arrived [s] in the order of `transfer_order`.
-
-    Each message takes `seconds`, shape (n,); the other arguments are those of `transfer_order`.
-    """
-    duration_s, latest_s = seconds.tolist(), 0.0
-    free_s: defaultdict[int, float] = defaultdict(float)
-    for number, resources in _turns(crossings, routes, disks):
-        end_s = max([free_s[resource] for resource in resources]) + duration_s[number]
-        for resource in resources:
-            free_s[resource] = end_s
-        latest_s = max(latest_s, end_s)
-    return latest_s
-
-
-def _turns(crossings: Crossings, routes: IntArray, disks: IntArray | None) -> list[tuple[int, list[int]]]:
-    """Messages in the order of `transfer_order`, each with all that only one message uses at a time.
-
-    Resources by number, the route as an odd number below 0, and the disk as an even number below 0.
-    """
-    each = routes.tolist()
-    # A device sends itself one message at a time, although that crosses nothing.
-    needs = {route: [*crossings.resources_of(route), -1 - 2 * route] for route in dict.fromkeys(each)}
-    order = sorted(range(len(each)), key=lambda number: len(needs[each[number]]))
-    if disks is None:
-        return [(number, needs[each[number]]) for number in order]
-    return [(number, [*needs[each[number]], -2 - 2 * int(disks[number])]) for number in order]

@@ -28,8 +28,8 @@ from headway.simcore import (
     predict,
     simulate,
 )
-from headway.simcore.world.crossings import transfer_makespan
 from headway.simcore.world.options import NO_TRIGGERS
+from headway.simcore.world.transfer_order import transfer_makespan
 from headway.traces import Trace, on_off
 
 MODEL = model_of_bytes(layers=2)

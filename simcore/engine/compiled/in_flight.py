@@ -13,9 +13,9 @@ from headway.simcore.engine.compiled.layout import NONE, World
 from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
 from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.errors import RunEndedError
-from headway.simcore.steps.graph import GraphBuilder, StepGraph
+from headway.simcore.steps.graph import StepGraph
 from headway.simcore.world.cost import Payload
-from headway.simcore.world.crossings import Order
+from headway.simcore.world.transfer_order import Order
 
 
 class _Carrier(Protocol):
@@ -122,11 +122,11 @@ class MessagesInFlight(InFlight):
         size_bytes: FloatArray,
         order: Order,
     ) -> None:
-        self._numbers = [number for number, _ in order]
-        nothing = np.zeros(len(order))
-        graph = _in_order(senders, receivers, size_bytes, order)
-        super().__init__(world, graph, Load(nothing, nothing, size_bytes[self._numbers]))
-        self._times = np.full((2, len(order)), np.inf)
+        self._numbers = order.number.tolist()
+        nothing, size = np.zeros(len(senders)), size_bytes[order.number]
+        graph = _in_order(senders[order.number], receivers[order.number], size, order)
+        super().__init__(world, graph, Load(nothing, nothing, size))
+        self._times = np.full((2, len(senders)), np.inf)
 
     def released(self, rows: RowAllocator) -> None:
         """See `InFlight.released`."""
@@ -147,17 +147,19 @@ class MessagesInFlight(InFlight):
 def _in_order(senders: IntArray, receivers: IntArray, size_bytes: FloatArray, order: Order) -> StepGraph:
     """Messages as a graph, with a node for each in this order; those without bytes are joins.
 
-    Payload, kind, layer and stage do not matter: sizes are given, and no instrument observes these messages.
+    Kind, layer and stage do not matter: sizes are given, and no instrument observes these messages.
     """
-    builder, nodes = GraphBuilder(), dict[int, int]()
-    for number, earlier in order:
-        sender, receiver = int(senders[number]), int(receivers[number])
-        after = [nodes[one] for one in earlier]
-        if size_bytes[number] > 0.0:
-            payload = Payload.PROMPT
-            nodes[number] = builder.message(
-                sender, receiver, payload, kind=NONE, layer=0, stage=0, after=after
-            )
-        else:
-            nodes[number] = builder.join(receiver, layer=0, stage=0, after=after)
-    return builder.graph()
+    count, sent = len(senders), size_bytes > 0.0
+    nothing = np.zeros(count, dtype=np.int64)
+    waiting = np.repeat(np.arange(count), np.diff(order.first))
+    return StepGraph(
+        kind=np.full(count, NONE),
+        payload=np.where(sent, Payload.PROMPT, NONE),
+        device=np.where(sent, senders, receivers),
+        receiver=receivers,
+        count=sent.astype(np.float64),
+        layer=nothing,
+        stage=nothing,
+        first_successor=np.concatenate(([0], np.cumsum(np.bincount(order.waits, minlength=count)))),
+        successor=waiting[np.argsort(order.waits, kind="stable")],
+    )

@@ -27,7 +27,7 @@ from headway.simcore.instrument import Instrument
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.world.batch import Batch
 from headway.simcore.world.cluster import Cluster
-from headway.simcore.world.crossings import Order
+from headway.simcore.world.transfer_order import Order
 
 
 class CompiledWorld:

@@ -25,7 +25,7 @@ from headway.simcore.observe import Observation
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, SequenceStep
 from headway.simcore.world.blocks import Kind
-from headway.simcore.world.crossings import Order, transfer_order
+from headway.simcore.world.transfer_order import Order, serial_order, transfer_order
 
 if TYPE_CHECKING:  # it imports numba, which the event executor does not need
     from headway.simcore.engine.compiled.world import CompiledWorld
@@ -237,7 +237,7 @@ class Mover:
     def _order(self, old: IntArray, new: IntArray) -> Order:
         """The order of moves between devices, both of shape (n,)."""
         if self._crossings is None:
-            return [(number, (number - 1,) if number else ()) for number in range(len(old))]
+            return serial_order(len(old))
         disks = new if self._load_s.any() else None
         return transfer_order(self._crossings, old * len(self._names) + new, disks)
 
@@ -288,8 +288,8 @@ class Mover:
 
 def _ends(moves: list[_Move]) -> tuple[IntArray, IntArray]:
     """The old and the new device of each of several moves, shape (n,) each."""
-    old, new = np.array([(move.old, move.new) for move in moves], dtype=np.int64).reshape(-1, 2).T
-    return old, new
+    old, new = [move.old for move in moves], [move.new for move in moves]
+    return np.array(old, dtype=np.int64), np.array(new, dtype=np.int64)
 
 
 def load_seconds(scenario: Scenario) -> FloatArray:
