@@ -1,5 +1,6 @@
 """The arrays of a world, from the cluster."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -55,6 +56,8 @@ class _Builder:
         self._cells: dict[int, int] = {}
         self._others: list[int] = []
         self._count = 0
+        every = (route for row in cluster.routes for route in row if route is not None)
+        self._routes_on = Counter(resource for route in every for resource in route.resources)
 
     def template(self) -> Template:
         cluster = self._cluster
@@ -116,13 +119,15 @@ class _Builder:
         return len(self._rows) - len(rates), len(rates)
 
     def _route(self, route: Route | None, first: int, count: int) -> None:
-        nowhere = dict.fromkeys(("place", "head", "tail", "slot"), NONE)
+        nowhere = dict.fromkeys(("place", "head", "tail", "slot", "supply"), NONE)
         fields: dict[str, float] = {"what": layout.ROUTE, **nowhere}
         if route is not None:
             latencies = len(self._others)
             self._others.extend(self._traces[id(trace)] for trace in route.latencies)
             fields |= {"first": first, "count": count, "bottleneck": NONE, "latency_s": route.latency_s}
             fields |= {"period_s": route.period_s or 0.0}
+            if count == 1 and self._routes_on[route.resources[0]] == 1:
+                fields["supply"] = self._rows[first]["supply"]
             fields |= {"first_latency": latencies, "latencies": len(route.latencies)}
         self._add(**fields)
 

@@ -3,7 +3,8 @@
 Everything is a row of one table, `rows`: traces, routes, resources, devices, nodes of step graphs, steps in flight, and
 their items. The number of a row identifies it, and rows refer to each other by number; `NONE` means no row. A *node* is
 a node of a step graph. An *item* is a node of a step in flight, or a message that is no part of a step. A *route* is an
-ordered pair of devices, and a *crossing* is a resource on a route.
+ordered pair of devices, and a *crossing* is a resource on a route. A route is *private* if it has one crossing, of a
+resource that no other route crosses.
 
 Rows of different sorts use the same memory: a field has a meaning only in rows of the sorts that list it. No field has
 the name of a NumPy method, so that the kernels also run without numba.
@@ -56,12 +57,13 @@ _FIELDS: dict[str, tuple[str, str]] = {
     "cell": ("frame_s", "first count"),
     # The traces whose minimum is the PHY rate of a hop.
     "hop": ("", "link_trace medium_trace"),
-    # Crossings from `first` on; traces of varying latencies in `others`; flows as a list of items; their rate since a
-    # time; the resource that limits it; its place in the list of those that share resources, `NONE` if it is alone;
-    # messages that have arrived.
+    # Crossings from `first` on; the trace of the rate of a private route, otherwise `NONE`; `mark`: the last filling, or
+    # `NONE` while it is in the list of routes with changes; traces of varying latencies in `others`; flows as a list of
+    # items; their rate since a time; the resource that limits it; its place in the list of those that share resources,
+    # `NONE` if it is alone; messages that have arrived.
     "route": (
         "latency_s period_s rate next_rate since_s size_bytes busy_s messages",
-        "first count mark first_latency latencies flows head tail bottleneck changed fresh slot",
+        "first count supply mark first_latency latencies flows head tail bottleneck fresh slot",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
     "crossing": ("load", "route resource supply cell next previous"),

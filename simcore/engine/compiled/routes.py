@@ -73,11 +73,20 @@ def _narrowest(w: World, route: int, time_s: float) -> tuple[float, float]:
 
 
 @kernel
+def _only_trace(w: World, route: int) -> int:
+    """The trace of a route that crosses one resource; `NONE` if it crosses others, or a cell."""
+    of = w.rows[route]
+    if of.supply != NONE or of.count != 1:
+        return of.supply
+    return w.rows[of.first].supply
+
+
+@kernel
 def integral(w: World, route: int, start_s: float, end_s: float) -> float:
     """See `Route.integral`."""
-    of = w.rows[route]
-    if of.count == 1 and w.rows[of.first].cell == NONE:
-        return traces.integral(w, w.rows[of.first].supply, start_s, end_s)
+    supply = _only_trace(w, route)
+    if supply != NONE:
+        return traces.integral(w, supply, start_s, end_s)
     total, now_s = 0.0, start_s
     while now_s < end_s:
         least, change_s = _narrowest(w, route, now_s)
@@ -90,11 +99,12 @@ def integral(w: World, route: int, start_s: float, end_s: float) -> float:
 @kernel
 def reach(w: World, route: int, start_s: float, size_bytes: float) -> float:
     """See `Route.reach`."""
-    of = w.rows[route]
-    if of.count == 1 and w.rows[of.first].cell == NONE:
-        return traces.reach(w, w.rows[of.first].supply, start_s, size_bytes)
+    supply = _only_trace(w, route)
+    if supply != NONE:
+        return traces.reach(w, supply, start_s, size_bytes)
     if size_bytes == 0.0:
         return start_s
+    of = w.rows[route]
     now_s, left, idle, steps = start_s, size_bytes, 0, 0
     while idle < _MOST_IDLE_CHANGES:
         steps += 1

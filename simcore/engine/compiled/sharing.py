@@ -5,6 +5,8 @@ connected with it through shared resources, by progressive filling (see `world.m
 routes, the next fillings recompute all rates without a search for what is connected: the rates are the same.
 """
 
+from typing import Any
+
 import numpy as np
 
 from headway.simcore.engine.compiled import calendar, routes, traces
@@ -38,10 +40,11 @@ def start(w: World, item: int) -> None:
     of.state, of.left, of.end_s, of.start_s = FLOWING, of.amount, _INF, now_s
     if route.flows == 0:
         route.since_s, route.rate, route.bottleneck = now_s, 0.0, NONE
-        for i in range(route.first, route.first + route.count):
-            _join(w, i)
     else:
         _advance(w, of.route)
+    if route.flows == _most_apart(route):
+        for i in range(route.first, route.first + route.count):
+            _join(w, i)
     of.previous, of.next = route.tail, NONE
     if route.tail == NONE:
         route.head = item
@@ -77,9 +80,10 @@ def stop(w: World, item: int) -> None:
     if route.flows == 0:
         calendar.remove(w, of.route)
         _share_no_more(w, of.route)
+    if route.flows == _most_apart(route):
         for i in range(route.first, route.first + route.count):
             _leave(w, i)
-    elif route.slot != NONE:
+    if route.flows > 0 and route.slot != NONE:
         _change(w, of.route)
 
 
@@ -123,7 +127,7 @@ def settle(w: World) -> None:
     for i in range(changed):
         number = w.lists[CHANGED, i]
         route = w.rows[number]
-        route.changed = 0
+        route.mark = 0
         if route.flows == 0:
             continue
         if _is_alone(w, number):
@@ -172,6 +176,12 @@ def _zero() -> int:
 
 
 @kernel
+def _most_apart(route: Any) -> int:
+    """Up to how many flows of a route are not known to its resources: one flow of a private route concerns no other."""
+    return 1 if route.supply != NONE else 0
+
+
+@kernel
 def _join(w: World, crossing: int) -> None:
     """Add a route to a resource; a route that was alone there shares it now."""
     of = w.rows[crossing]
@@ -208,8 +218,8 @@ def _leave(w: World, crossing: int) -> None:
 @kernel
 def _change(w: World, route: int) -> None:
     """Recompute the rate of a route before time advances."""
-    if w.rows[route].changed == 0:
-        w.rows[route].changed = 1
+    if w.rows[route].mark != NONE:
+        w.rows[route].mark = NONE
         w.lists[CHANGED, w.rows[CLOCK].in_changed] = route
         w.rows[CLOCK].in_changed += 1
 
@@ -228,8 +238,8 @@ def _change_limited(w: World, resource: int) -> None:
 @kernel
 def _is_alone(w: World, number: int) -> bool:
     route = w.rows[number]
-    if route.flows > 1:
-        return False
+    if route.flows > 1 or route.supply != NONE:
+        return route.flows <= 1
     for i in range(route.first, route.first + route.count):  # noqa: SIM110 (numba compiles no generators here)
         if w.rows[w.rows[i].resource].routes > 1:
             return False
