@@ -18,12 +18,12 @@ import pytest
 import simpy
 from features import ADAPTIVE, ROBUST, any_world, steady_world
 from golden import worlds
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from simulated import at
-from worlds import Scripted, reals, small_world, varied, with_links
+from worlds import Scripted, clusters, reals, small_world, varied, with_links
 
-from headway.simcore import TABLES, FloatArray, Policy, Request, Result, Scenario, simulate
+from headway.simcore import TABLES, Cluster, FloatArray, Policy, Request, Result, Scenario, simulate
 from headway.simcore.arrays import BoolArray
 from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.network.network import Network, network, shared_cluster
@@ -247,19 +247,30 @@ def carried(
     return ends, [(*link, *astuple(traffic)) for link, traffic in sorted(net.carried.items())]
 
 
+def compare_networks(cluster: Cluster, sharing: str, sent: Sequence[Sent]) -> None:
+    events, kernels = simpy.Environment(), simpy.Environment()
+    expected, traffic = carried(network(events, cluster, sharing), events, sent)
+    compiled = CompiledWorld(kernels, shared_cluster(cluster, sharing), dedicated=sharing == "dedicated")
+    ends, compiled_traffic = carried(compiled, kernels, sent)
+    np.testing.assert_allclose(ends, expected, rtol=1e-9)
+    np.testing.assert_allclose(compiled_traffic, traffic, rtol=1e-9, atol=1e-12)
+
+
 @given(steady_world(), st.data())
 def test_compiled_networks_carry_messages_as_networks_of_events(
     scenario: Scenario, data: st.DataObject
 ) -> None:
     sent = data.draw(messages(len(scenario.cluster.devices)))
-    sharing = scenario.network.sharing
-    cluster = shared_cluster(scenario.cluster, sharing)
-    events, kernels = simpy.Environment(), simpy.Environment()
-    expected, traffic = carried(network(events, scenario.cluster, sharing), events, sent)
-    compiled = CompiledWorld(kernels, cluster, dedicated=sharing == "dedicated")
-    ends, compiled_traffic = carried(compiled, kernels, sent)
-    np.testing.assert_allclose(ends, expected, rtol=1e-9)
-    np.testing.assert_allclose(compiled_traffic, traffic, rtol=1e-9, atol=1e-12)
+    compare_networks(scenario.cluster, scenario.network.sharing, sent)
+
+
+@given(clusters(most=3, mesh=True, steady=False), st.data())
+def test_kernels_carry_any_number_of_messages_over_a_link_of_one_route(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    """A message alone needs no rate; when others come and go, it has a share, and then the link for itself again."""
+    assume(len(cluster.devices) > 1)
+    compare_networks(cluster, "fair", data.draw(messages(len(cluster.devices))))
 
 
 WORLD = """

@@ -57,8 +57,8 @@ _FIELDS: dict[str, tuple[str, str]] = {
     "cell": ("frame_s", "first count"),
     # The traces whose minimum is the PHY rate of a hop.
     "hop": ("", "link_trace medium_trace"),
-    # Crossings from `first` on; the trace of the rate of a private route, otherwise `NONE`; `mark`: the last filling, or
-    # `NONE` while it is in the list of routes with changes; traces of varying latencies in `others`; flows as a list of
+    # Crossings from `first` on; the trace of the rate of a private route, otherwise `NONE`; the mark of a filling, or
+    # `NONE` while the route is in the list of changes; traces of varying latencies in `others`; flows as a list of
     # items; their rate since a time; the resource that limits it; its place in the list of those that share resources,
     # `NONE` if it is alone; messages that have arrived.
     "route": (
@@ -74,10 +74,11 @@ _FIELDS: dict[str, tuple[str, str]] = {
     "device": ("promised_s free_at_s memory_bytes", "supply used up head tail"),
     # Costs follow from kind, payload and blocks; successors are in `others`, as distances from the first node.
     "node": ("blocks", "does processor route predecessors first count kind payload"),
-    # `amount`: seconds of a task, bytes of a message; `start_s`: when a task starts, or a message begins to flow.
+    # `amount`: seconds of a task, bytes of a message; `start_s`: when a task starts, or a message begins to flow. Some
+    # fields are those of its node: in a large step, each row that is read costs much of the time of an event.
     "item": (
         "amount reading_s left end_s begun_s start_s",
-        "state node step route missing decisive next previous",
+        "does processor route first count state step missing decisive next previous",
     ),
     # A step in flight, with an item for each node.
     "step": ("", "first_item first_node nodes remaining last"),

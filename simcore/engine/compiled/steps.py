@@ -33,7 +33,9 @@ def begin(w: World, step: int) -> None:
     for i in range(of.nodes - 1, -1, -1):
         item, node = w.rows[of.first_item + i], w.rows[of.first_node + i]
         item.what, item.place = ITEM, NONE
-        item.state, item.step, item.node, item.route = IDLE, step, of.first_node + i, node.route
+        item.does, item.processor, item.route = node.does, node.processor, node.route
+        item.first, item.count = node.first, node.count
+        item.state, item.step = IDLE, step
         item.missing, item.decisive = node.predecessors, NONE
         if node.predecessors == 0:
             first -= 1
@@ -60,7 +62,7 @@ def cancel_item(w: World, item: int) -> None:
     if of.state == IDLE:
         return
     if of.state == COMPUTING:
-        processors.cancel(w, item, w.rows[of.node].processor)
+        processors.cancel(w, item, of.processor)
     elif of.state == WAITING:
         calendar.remove(w, item)
     elif of.state == FLOWING:
@@ -127,7 +129,7 @@ def parts(w: World, step: int) -> tuple[float, float, float, float]:
     while item != NONE:
         of = w.rows[item]
         length_s = of.end_s - of.begun_s
-        if w.rows[of.node].does == TASK:
+        if of.does == TASK:
             waited_s = of.start_s - of.begun_s
             wait_s += waited_s
             disk_s += of.reading_s
@@ -141,12 +143,12 @@ def parts(w: World, step: int) -> tuple[float, float, float, float]:
 @kernel
 def _begins_and_ends(w: World, item: int) -> bool:
     """Start a node; whether it ended at once because it takes no time."""
-    of, node = w.rows[item], w.rows[w.rows[item].node]
+    of = w.rows[item]
     of.begun_s = w.rows[CLOCK].now_s
-    if node.does == TASK:
-        processors.submit(w, item, node.processor)
+    if of.does == TASK:
+        processors.submit(w, item, of.processor)
         return False
-    if node.does == MESSAGE:
+    if of.does == MESSAGE:
         send(w, item)
         return False
     return True
@@ -162,9 +164,9 @@ def _end(w: World, first: int) -> None:
     while i < ended:
         one = w.lists[STACK, i]
         i += 1
-        w.rows[one].end_s = now_s
-        node = w.rows[w.rows[one].node]
-        for k in range(node.first, node.first + node.count):
+        done = w.rows[one]
+        done.end_s = now_s
+        for k in range(done.first, done.first + done.count):
             later = of.first_item + w.others[k]
             item = w.rows[later]
             before = item.decisive

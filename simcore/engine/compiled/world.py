@@ -221,7 +221,7 @@ class CompiledWorld:
             transfer.failed(stalled(self._cluster, transfer, self.env.now))
             return
         if sort == layout.TASK_STALLED:
-            device = self._cluster.devices[self._rows.world.rows[of.node].processor - self.first_device]
+            device = self._cluster.devices[of.processor - self.first_device]
             error = task_stalled(device, float(of.start_s))
         else:
             sender, receiver = divmod(int(of.route) - self._first_route, self._devices)
