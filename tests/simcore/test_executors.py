@@ -27,6 +27,7 @@ from headway.simcore import TABLES, Cluster, FloatArray, Policy, Request, Result
 from headway.simcore.arrays import BoolArray
 from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.network.network import Network, network, shared_cluster
+from headway.simcore.registry import Named
 from headway.simcore.world.options import Swap
 from headway.traces import on_off, steps
 
@@ -247,7 +248,7 @@ def carried(
     return ends, [(*link, *astuple(traffic)) for link, traffic in sorted(net.carried.items())]
 
 
-def compare_networks(cluster: Cluster, sharing: str, sent: Sequence[Sent]) -> None:
+def compare_networks(cluster: Cluster, sharing: Named | str, sent: Sequence[Sent]) -> None:
     events, kernels = simpy.Environment(), simpy.Environment()
     expected, traffic = carried(network(events, cluster, sharing), events, sent)
     compiled = CompiledWorld(kernels, shared_cluster(cluster, sharing), dedicated=sharing == "dedicated")
