@@ -13,7 +13,7 @@ from headway.simcore import jit
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.world.crossings import Crossings
 
-_plain = jit.PlainWork(20_000)
+_plain = jit.PlainWork(50_000)
 """Messages put in order."""
 
 
