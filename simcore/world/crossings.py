@@ -26,7 +26,7 @@ class Crossings:
     def at_rate(self, rate: FloatArray) -> "Crossings":
         """The same crossings with other rates, shape (crossings,)."""
         other = Crossings(self.route, self.resource, rate)
-        for name in ("begin", "resources", "longest", "_resources"):
+        for name in ("begin", "lists", "resources", "longest", "_resources"):
             vars(other)[name] = getattr(self, name)
         return other
 
@@ -34,6 +34,11 @@ class Crossings:
     def begin(self) -> IntArray:
         """The crossings of route r are those from `begin[r]` to `begin[r + 1]`, shape (last route + 2,)."""
         return immutable(np.searchsorted(self.route, np.arange(int(self.route.max(initial=-1)) + 2)))
+
+    @cached_property
+    def lists(self) -> tuple[list[int], list[int]]:
+        """`begin` and `resource` as lists, for code that looks at few of them."""
+        return self.begin.tolist(), self.resource.tolist()
 
     @cached_property
     def resources(self) -> int:

@@ -4,6 +4,7 @@ A message waits for the last earlier message on each resource of its route. Mess
 first, because they keep few others waiting; otherwise the order is that of their numbers.
 """
 
+from collections import defaultdict
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -64,30 +65,22 @@ def _ordered(
 ) -> tuple[float, Order]:
     """The makespan, and the order with room behind its `waits`."""
     count = len(routes)
-    first_disk = crossings.resources + int(routes.max(initial=-1)) + 1
-    used = np.full(first_disk + (0 if disks is None else int(disks.max(initial=-1)) + 1), -1)
+    disks = np.empty(0, dtype=np.int64) if disks is None else disks
     order = Order(
         number=np.empty(count, dtype=np.int64),
         first=np.zeros(count + 1, dtype=np.int64),
         waits=np.empty(count * (crossings.longest + 2), dtype=np.int64),
     )
-    arguments: tuple[Any, ...] = (
-        crossings.begin,
-        crossings.resource,
-        routes,
-        np.empty(0, dtype=np.int64) if disks is None else disks,
-        used,
-        *order,
-        np.zeros(count) if seconds is None else seconds,
-        np.empty(count),
-    )
-    of_others = crossings.resources, first_disk
+    columns = routes, disks, *order, np.zeros(count) if seconds is None else seconds, np.empty(count)
+    first_disk = crossings.resources + int(routes.max(initial=-1)) + 1
     if _plain.is_enough:
-        return _compiled()(*of_others, *arguments), order
+        used = np.full(first_disk + int(disks.max(initial=-1)) + 1, -1)
+        crossed = crossings.begin, crossings.resource
+        return _compiled()(crossings.resources, first_disk, *crossed, used, *columns), order
     _plain.done += count
-    lists = [column.tolist() for column in arguments]
-    makespan_s = _put_in_order(*of_others, *lists)
-    return makespan_s, Order(*(np.array(column, dtype=np.int64) for column in lists[5:8]))
+    lists, nothing = [column.tolist() for column in columns], defaultdict[int, int](lambda: -1)
+    makespan_s = _put_in_order(crossings.resources, first_disk, *crossings.lists, nothing, *lists)
+    return makespan_s, Order(*(np.array(column, dtype=np.int64) for column in lists[2:5]))
 
 
 @cache
@@ -100,9 +93,9 @@ def _put_in_order(
     first_disk: int,
     begin: Any,
     resource: Any,
+    used: Any,
     routes: Any,
     disks: Any,
-    used: Any,
     number: Any,
     first: Any,
     waits: Any,
