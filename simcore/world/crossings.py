@@ -26,7 +26,7 @@ class Crossings:
     def at_rate(self, rate: FloatArray) -> "Crossings":
         """The same crossings with other rates, shape (crossings,)."""
         other = Crossings(self.route, self.resource, rate)
-        for name in ("begin", "lists", "resources", "longest", "_resources"):
+        for name in ("begin", "lists", "resources", "longest"):
             vars(other)[name] = getattr(self, name)
         return other
 
@@ -52,15 +52,7 @@ class Crossings:
 
     def resources_of(self, route: int) -> tuple[int, ...]:
         """The resources that a route crosses."""
-        resources = self._resources.get(route)
-        if resources is None:
-            resources = self._resources[route] = tuple(self.resource[self._of(route)].tolist())
-        return resources
-
-    @cached_property
-    def _resources(self) -> dict[int, tuple[int, ...]]:
-        """The resources of routes, filled by `resources_of`."""
-        return {}
+        return tuple(self.lists[1][self._of(route)])
 
     def path(self, route: int) -> Path:
         """The resources that a route crosses, and the share of each that a byte per second takes."""
@@ -68,8 +60,8 @@ class Crossings:
         return list(zip(self.resources_of(route), loads, strict=True))
 
     def _of(self, route: int) -> slice:
-        begin = self.begin
-        return slice(int(begin[route]), int(begin[route + 1])) if route + 1 < len(begin) else slice(0)
+        begin = self.lists[0]
+        return slice(begin[route], begin[route + 1]) if route + 1 < len(begin) else slice(0)
 
     @cached_property
     def seconds_per_byte(self) -> FloatArray:

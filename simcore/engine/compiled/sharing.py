@@ -83,7 +83,7 @@ def stop(w: World, item: int) -> None:
     if route.flows == _most_apart(route):
         for i in range(route.first, route.first + route.count):
             _leave(w, i)
-    if route.flows > 0 and route.slot != NONE:
+    if route.slot != NONE:
         _change(w, of.route)
 
 
