@@ -12,7 +12,8 @@ sys.path.append(str(ROOT))  # benchmarks are not installed
 from benchmarks.__main__ import BENCHMARKS, main  # noqa: E402
 from benchmarks.flows import as_graph, beside_simplest, messages, star  # noqa: E402
 from benchmarks.graphs import pipeline, shared  # noqa: E402
-from benchmarks.measure import TINY, Figures  # noqa: E402
+from benchmarks.measure import FULL, TINY, Figures  # noqa: E402
+from benchmarks.memory import memory  # noqa: E402
 from benchmarks.page import FIGURES, PAGE, page  # noqa: E402
 from benchmarks.workloads import Workload, compiled_end_s, events_end_s  # noqa: E402
 
@@ -56,6 +57,12 @@ def test_the_file_has_the_announced_figures(tmp_path: Path) -> None:
 def test_the_file_has_the_figures_of_commands(tmp_path: Path) -> None:
     figures = written(tmp_path / "figures.json", PROCESSES)
     assert figures["k"]["runs"] > 0
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_command_does_not_grow_with_the_number_of_tokens() -> None:
+    """Up to a million tokens, through all that `headway run` writes and prints after its runs."""
+    assert memory(FULL)["ratio"] < 1.2
 
 
 @pytest.mark.parametrize("letters", ["z", "a,z", "", "a,,b"])

@@ -179,12 +179,12 @@ def _together(
 def _notes(world: "Scenario", result: "Result") -> list[str]:
     """Notes on the scenario, on changes that begin too late, and on wrong predictions."""
     from headway.analysis.notes import late_changes, scenario_notes
-    from headway.analysis.statistics.predictions import misprediction_notes
+    from headway.analysis.statistics.predictions import inference_times, misprediction_notes
 
     sentences = [
         *scenario_notes(world),
         *late_changes(world, float(result.runs["end_s"].max())),
-        *misprediction_notes(result.decisions, result.tokens, result.requests),
+        *misprediction_notes(result.decisions, inference_times(result), result.requests),
     ]
     return [f"Note: {sentence}" for sentence in sentences]
 

@@ -1,12 +1,11 @@
 """Distribution functions of token latencies."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from headway.analysis.figures.axes import plain, set_latency_scale
 from headway.analysis.figures.style import literal, looks, styled
-from headway.analysis.statistics.metrics import later_tokens
+from headway.analysis.statistics.metrics import later_times
 from headway.simcore.results import Result
 
 _MOST_STEPS = 1000
@@ -28,11 +27,10 @@ def latency_cdf(result: Result) -> Figure:
     The legend marks runs that did not complete. Runs without tokens have no curve.
     """
     with styled():
-        labels, tokens = _labels(result), later_tokens(result)
+        labels, curves = _labels(result), later_times(result)
         rows = max(1, _rows(labels))
         figure = Figure(figsize=(7.5, 4.6 + 0.22 * rows), layout="constrained")
         axes = figure.subplots()
-        curves = {run: tokens.loc[tokens["run"] == run, "latency_s"] for run in labels}
         lines = draw_shares(axes, curves, looks(curves))
         axes.set_ylabel("Share of tokens")
         axes.set_title(literal(", ".join(dict.fromkeys(result.runs["scenario"]))), loc="left")
@@ -50,7 +48,7 @@ def latency_cdf(result: Result) -> Figure:
 
 def draw_shares(
     axes: Axes,
-    curves: "Mapping[str, pd.Series[float]]",
+    curves: Mapping[str, npt.ArrayLike],
     styles: Mapping[str, Mapping[str, Any]],
     *,
     above: bool = False,
@@ -66,10 +64,13 @@ def draw_shares(
     Returns:
         A line per label; empty if the label has no times.
     """
-    known = [times for times in curves.values() if len(times)]
+    ordered = {label: np.sort(np.asarray(times, np.float64)) for label, times in curves.items()}
+    known = [times for times in ordered.values() if len(times)]
     unit_s, unit = 1.0, ""
     if known:
-        unit_s, name = set_latency_scale(axes, *_ends(known))
+        unit_s, name = set_latency_scale(
+            axes, min(times[0] for times in known), max(times[-1] for times in known)
+        )
         unit = f" [{name}]"
     else:
         axes.text(
@@ -78,8 +79,8 @@ def draw_shares(
         axes.set_xticks([])
     axes.set_xlabel(f"Time per output token{unit}")
     lines = []
-    for label, times in curves.items():
-        x, y = _steps(np.sort(times.to_numpy(dtype=np.float64)), above=above)
+    for label, times in ordered.items():
+        x, y = _steps(times, above=above)
         lines += axes.plot(x / unit_s, y, drawstyle="steps-post", **styles[label])
     if not above:
         axes.set_ylim(0.0, 1.02)
@@ -88,10 +89,6 @@ def draw_shares(
         axes.set_ylim(top=1.2)
         axes.yaxis.set_major_formatter(FuncFormatter(plain))
     return lines
-
-
-def _ends(known: "Sequence[pd.Series[float]]") -> tuple[float, float]:
-    return min(float(times.min()) for times in known), max(float(times.max()) for times in known)
 
 
 def _steps(

@@ -134,7 +134,14 @@ def metric_columns(result: Result) -> dict[str, NDArray[Any]]:
     about = result.table("runs", ["run", "status"]).to_pydict()
     runs = about["run"]
     requests = _arrays(result, runs, "requests", ["arrival_s", "first_token_s", "finish_s"])
-    tokens = _arrays(result, runs, "tokens", ["token", "start_s", "latency_s"])
+    later_s: dict[str, list[FloatArray]] = {run: [] for run in runs}
+    tokens, end_s = Counter[str](), dict.fromkeys(runs, math.nan)
+    for run, piece in _pieces(result, runs, "tokens", ["token", "start_s", "latency_s"]):
+        tokens[run] += len(piece)
+        end_s[run] = float(
+            np.fmax(end_s[run], _most(piece["start_s"].to_numpy() + piece["latency_s"].to_numpy()))
+        )
+        later_s[run].append(_later(piece))
     moved = _arrays(result, runs, "migrations", ["size_bytes"])
     decisions, infeasible = Counter[str](), Counter[str]()
     for run, piece in _pieces(result, runs, "decisions", ["outcome"]):
@@ -145,15 +152,15 @@ def metric_columns(result: Result) -> dict[str, NDArray[Any]]:
         peak_bytes[run] = float(np.fmax(peak_bytes[run], _most(piece["held_bytes"].to_numpy())))
     rows = [
         _request_times(*requests[run])
-        | _token_times(tokens[run][2][tokens[run][0] > 0])
-        | {"tokens_per_s": _throughput(requests[run][0], *tokens[run][1:])}
+        | _token_times(np.concatenate([*_NONE[:1], *later_s[run]]))
+        | {"tokens_per_s": _throughput(tokens[run], requests[run][0], end_s[run])}
         for run in runs
     ]
     times = _request_times(*_NONE[:3]) | _token_times(_NONE[0]) | {"tokens_per_s": math.nan}
     return {
         "run": np.array(runs, object),
         "status": np.array(about["status"], object),
-        "tokens": np.array([len(tokens[run][0]) for run in runs], np.int64),
+        "tokens": np.array([tokens[run] for run in runs], np.int64),
         **{name: np.array([row[name] for row in rows], np.float64) for name in times},
         "decisions": np.array([decisions[run] for run in runs], np.int64),
         "infeasible_decisions": np.array([infeasible[run] for run in runs], np.int64),
@@ -187,11 +194,12 @@ def token_times(later: pd.DataFrame) -> pd.DataFrame:
     return _by_run(_token_times, later, ["latency_s"])
 
 
-def later_tokens(result: Result) -> pd.DataFrame:
-    """`run` and `latency_s` of the tokens whose latency is a TPOT: all but the first of each request."""
-    tokens = result.table("tokens", ["run", "token", "latency_s"])
-    later: pd.DataFrame = tokens.filter(pc.greater(tokens["token"], 0)).drop_columns("token").to_pandas()
-    return later
+def later_times(result: Result) -> dict[str, FloatArray]:
+    """By run, the latencies that are a TPOT: of all tokens but the first of each request [s]."""
+    times: dict[str, list[FloatArray]] = {run: [] for run in result.table("runs", ["run"])["run"].to_pylist()}
+    for run, piece in _pieces(result, list(times), "tokens", ["token", "latency_s"]):
+        times[run].append(_later(piece))
+    return {run: np.concatenate([*_NONE[:1], *each]) for run, each in times.items()}
 
 
 def peak_memory(result: Result) -> pd.DataFrame:
@@ -245,9 +253,15 @@ def _most(values: FloatArray) -> float:
     return float(np.fmax.reduce(values, initial=math.nan))
 
 
-def _throughput(arrival_s: FloatArray, start_s: FloatArray, latency_s: FloatArray) -> float:
-    span_s = _most(start_s + latency_s) + _most(-arrival_s)
-    return len(start_s) / span_s if span_s > 0.0 else math.nan
+def _later(tokens: pa.Table) -> FloatArray:
+    latency_s: FloatArray = tokens["latency_s"].to_numpy()
+    later: FloatArray = latency_s[tokens["token"].to_numpy() > 0]
+    return later
+
+
+def _throughput(tokens: int, arrival_s: FloatArray, end_s: float) -> float:
+    span_s = end_s + _most(-arrival_s)
+    return tokens / span_s if span_s > 0.0 else math.nan
 
 
 def _by_run(measure: Callable[..., dict[str, float]], rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -14,6 +14,9 @@ MANY_NODES = 500_000
 """Size from which `auto` chooses `compiled`: with events such a run takes several seconds, and the first run of a
 machine may have to compile the kernels."""
 
+_STEP = 20
+"""With events, a token of a model with one layer takes as long as so many tasks and messages of a large model."""
+
 
 def executor_of(
     scenario: Scenario, instrument: Instrument, *, audit: bool = False, paced: bool = False
@@ -35,10 +38,13 @@ def executor_of(
 
 
 def nodes(scenario: Scenario) -> int:
-    """An estimate of the tasks and messages of a run: three for each layer, device with heads, and token."""
+    """An estimate of the tasks and messages of a run: three for each layer, device with heads, and token.
+
+    What a token costs beside them counts as `_STEP` more.
+    """
     devices = min(len(scenario.cluster.devices), scenario.model.kv_heads)
     tokens = sum(request.output for request in scenario.requests)
-    return 3 * scenario.model.layers * devices * tokens
+    return (3 * scenario.model.layers * devices + _STEP) * tokens
 
 
 def needs_events(

@@ -13,7 +13,7 @@ from headway import policies
 from headway.analysis.cli import app
 from headway.analysis.report.load import read_results
 from headway.analysis.report.page import page
-from headway.analysis.statistics.predictions import misprediction_notes, prediction_ratios
+from headway.analysis.statistics.predictions import inference_times, misprediction_notes, prediction_ratios
 from headway.simcore import Request, Result, load_scenario, shipped_scenario, simulate
 
 
@@ -49,12 +49,12 @@ def tables(decisions: list[dict[str, Any]], output: int = 4, run: str = "a") -> 
 
 def ratios(result: Result) -> dict[int, float]:
     """By token of the decision."""
-    rows = prediction_ratios(result.decisions, result.tokens, result.requests)
+    rows = prediction_ratios(result.decisions, inference_times(result), result.requests)
     return dict(zip(rows["token"], rows["ratio"], strict=True))
 
 
 def notes(result: Result) -> list[str]:
-    return misprediction_notes(result.decisions, result.tokens, result.requests)
+    return misprediction_notes(result.decisions, inference_times(result), result.requests)
 
 
 def test_the_inference_time_of_tokens_is_divided_by_their_prediction() -> None:
@@ -71,7 +71,7 @@ def test_a_decision_without_a_prediction_or_without_all_of_its_tokens_is_left_ou
     assert ratios(tables([decision(0, 1.0), decision(1, 1.0)], output=5)) == pytest.approx({0: 1.0})
     result = tables([decision(0, 1.0), decision(2, 1.0)])
     watched = result.tokens[result.tokens["token"] > 0]
-    rows = prediction_ratios(result.decisions, watched, result.requests)
+    rows = prediction_ratios(result.decisions, [watched], result.requests)
     assert rows["token"].tolist() == [2]
     assert notes(made()) == []
 
