@@ -34,6 +34,7 @@ class LookAhead:
     """
 
     name: ClassVar[str] = "look-ahead"
+    prompt: ClassVar[bool] = True
     declares: ClassVar[Mapping[str, str]] = {
         "units": "`most_pause_s` and the costs of missing memory are numbers of seconds",
         "stable": "it searches from the placement in force, so a second search may find a better one",

@@ -45,17 +45,13 @@ class ResourceAware(ScoreSearch):
     """
 
     name: ClassVar[str] = "resource-aware"
+    prompt: ClassVar[bool] = True
     declares: ClassVar[Mapping[str, str]] = {
         "stable": "scores count moves from where blocks are, so a second look may find something better still",
     }
 
     moves: Literal["whole", "single"] = "whole"
     alternatives: bool = True
-
-    @property
-    def prompt(self) -> bool:
-        """Whether counts bound the search well; see `Policy`."""
-        return self.moves == "whole"
 
     def decide(self, observation: Observation) -> Decision:
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""

@@ -285,7 +285,7 @@ class Policy(Protocol):
     A policy that is a dataclass has its fields recorded as its parameters in the results. A policy with the attribute
     `fixed = True` keeps the placement in force whenever it is asked: so it is asked only when there is no placement,
     and after the loss of a device in use (`is_fixed`). A policy with the attribute `prompt = True` promises that its
-    decisions always end, and soon: so it is called in the thread of the run (`is_prompt`).
+    decisions always end: after a short one it is called in the thread of the run (`is_prompt`).
     """
 
     @property
@@ -304,5 +304,5 @@ def is_fixed(policy: Policy) -> bool:
 
 
 def is_prompt(policy: Policy) -> bool:
-    """Whether a policy promises that its decisions always end, and soon."""
+    """Whether a policy promises that its decisions always end."""
     return bool(getattr(policy, "prompt", False))

@@ -1,8 +1,8 @@
 """A limit on the wall time of a call, for policies that may never return.
 
-Unless the caller knows that the call always ends, it runs in its own thread, and the caller stops waiting when the time
-is over. This works in every thread and whatever the call does: it may loop, sleep, wait for a lock, run C code, or
-catch all exceptions. Ctrl-C reaches the caller and not the call, so that the call cannot catch it.
+A call runs in another thread, and the caller stops waiting when the time is over. This works in every thread and
+whatever the call does: it may loop, sleep, wait for a lock, run C code, or catch all exceptions. Ctrl-C reaches the
+caller and not the call, so that the call cannot catch it.
 
 Python cannot stop a thread from outside. This module raises `SystemExit` in an overdue call, which ends a loop of
 Python code. A call that catches it, or that is in C code for longer than a second, runs on in the background
@@ -30,6 +30,9 @@ DEFAULT_LIMIT_S = 300.0
 _ATTEMPTS, _PAUSE_S = 10, 0.1
 """Number of attempts to end an overdue call, and the wait after each [s]."""
 
+_SHORT = 0.01
+"""Share of the limit below which a call is short."""
+
 _WAIT_S = 1.0
 """The longest wait for a call without a look at signals [s]."""
 
@@ -53,12 +56,13 @@ class OverdueError(Exception):
 
 
 class Deadline:
-    """Makes calls one after another, each with the same time limit, all in one thread.
+    """Makes calls one after another, each with the same time limit.
 
     Args:
         limit_s: wall time that a call may take [s]. None: no limit, and calls run in the thread of the caller.
-        ends: whether calls always end. Then they run in the thread of the caller, and an overdue one is noticed after
-            its end. Another thread often is another processor, with nothing of the run in its caches.
+        ends: whether calls always end. Then a call after a short one runs in the thread of the caller, and is stopped
+            by nothing; that it was overdue is noticed after its end. Another thread often is another processor, with
+            nothing of the run in its caches.
 
     Raises:
         InputError: the limit is not a finite number above 0.
@@ -72,6 +76,7 @@ class Deadline:
             raise InputError("decision_limit_s", quoted(limit_s), expected)
         self._limit_s = limit_s
         self._ends = ends
+        self._last_s = math.inf  # the time of the last call
 
     def call(self, function: Callable[[], Answer]) -> Answer:
         """Call a function and return its result.
@@ -82,16 +87,24 @@ class Deadline:
         """
         if self._limit_s is None:
             return function()
-        if self._ends:
-            return _measured(function, self._limit_s)
+        begun = time.monotonic()
+        if self._ends and self._last_s < _SHORT * self._limit_s:
+            answer = _measured(function, self._limit_s)
+        else:
+            answer = self._elsewhere(function, self._limit_s)
+        self._last_s = time.monotonic() - begun
+        return answer
+
+    def _elsewhere(self, function: Callable[[], Answer], limit_s: float) -> Answer:
+        """The result of a function that is called in another thread; raises what it raises, and `OverdueError`."""
         # Keep the thread for the next call only if this call returns in time.
         thread, self._thread = self._thread or _Thread(), None
         begun_s = time.process_time()
         try:
-            answer, error = thread.call(function, self._limit_s)
+            answer, error = thread.call(function, limit_s)
         except Empty:
             spent_s = time.process_time() - begun_s
-            raise OverdueError(self._limit_s, thread.give_up(), spent_s) from None
+            raise OverdueError(limit_s, thread.give_up(), spent_s) from None
         except BaseException:  # such as Ctrl-C
             thread.give_up()
             raise
