@@ -190,7 +190,7 @@ class Run:
                     begun_s = ended[-1][0]
             # Costs are computed for the whole stretch: do not compute many for nothing.
             whole = steps.ended == len(stretch.load.of_blocks)
-            self._longest = min(2 * self._longest, MOST_STEPS) if whole else FIRST_STEPS
+            self._longest = min(4 * self._longest, MOST_STEPS) if whole else FIRST_STEPS
         if finished:
             return None
         deployment.give_up_step()

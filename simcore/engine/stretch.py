@@ -17,7 +17,7 @@ from headway.simcore.world.cost_models import costs_of_stretch
 from headway.simcore.world.device_time import DEVICE_TIMES, times_of_stretch
 
 FIRST_STEPS = 16
-"""Maximum length of the first stretch of a run, and of one after an interruption; later ones double it."""
+"""Maximum length of the first stretch of a run, and of one after an interruption; the next is four times as long."""
 
 MOST_STEPS = 1000
 """Maximum length of a stretch, so that progress shows and Ctrl-C works."""
