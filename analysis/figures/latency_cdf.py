@@ -57,14 +57,14 @@ def draw_shares(
 
     Args:
         axes: axes to draw on.
-        curves: times by label [s].
+        curves: times by label [s]; missing ones are left out.
         styles: line styles by label.
         above: draw the complement, the share of larger values, on a logarithmic axis.
 
     Returns:
         A line per label; empty if the label has no times.
     """
-    ordered = {label: np.sort(np.asarray(times, np.float64)) for label, times in curves.items()}
+    ordered = {label: _ordered(np.asarray(times, np.float64)) for label, times in curves.items()}
     known = [times for times in ordered.values() if len(times)]
     unit_s, unit = 1.0, ""
     if known:
@@ -89,6 +89,10 @@ def draw_shares(
         axes.set_ylim(top=1.2)
         axes.yaxis.set_major_formatter(FuncFormatter(plain))
     return lines
+
+
+def _ordered(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.sort(times[~np.isnan(times)])
 
 
 def _steps(

@@ -63,6 +63,12 @@ def test_a_curve_is_the_share_of_later_tokens_at_or_below_each_latency() -> None
     assert (xs[0], ys[0]) == (1.0, 0.0)
 
 
+def test_a_missing_time_has_no_share() -> None:
+    axes = Figure().subplots()
+    full, missing = draw_shares(axes, {"a": [1.0, 2.0], "b": [1.0, np.nan, 2.0]}, looks(["a", "b"]))
+    assert np.array_equal(full.get_xydata(), missing.get_xydata())
+
+
 @pytest.mark.parametrize("above", [False, True])
 def test_a_curve_of_many_tokens_has_few_steps_and_shows_its_tail(above: bool) -> None:
     """Of a million tokens, the share of those that took longer is told down to the last of them."""
