@@ -117,7 +117,7 @@ def _mispredictions(data: ReportData) -> list[str]:
     tables = data.tables
     if not {"decisions", "tokens", "requests"} <= tables.keys():
         return []
-    return misprediction_notes(tables["decisions"], [tables["tokens"]], tables["requests"], by="policy")
+    return misprediction_notes(tables["decisions"], tables["tokens"], tables["requests"], by="policy")
 
 
 def _method(ranking: Ranking) -> str:

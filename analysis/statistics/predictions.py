@@ -21,7 +21,7 @@ def inference_times(result: Result) -> Iterator[pd.DataFrame]:
 
 
 def prediction_ratios(
-    decisions: pd.DataFrame, tokens: Iterable[pd.DataFrame], requests: pd.DataFrame
+    decisions: pd.DataFrame, tokens: pd.DataFrame | Iterable[pd.DataFrame], requests: pd.DataFrame
 ) -> pd.DataFrame:
     """The measured and the predicted time of the tokens from each decision to the next.
 
@@ -30,9 +30,9 @@ def prediction_ratios(
     a fault asked for another one before, or the run ended.
 
     Args:
-        decisions: as the attribute of a `Result`.
-        tokens: rows of that attribute, in pieces of any size.
-        requests: as the attribute.
+        decisions: as the attribute of a `Result`; so are the next two.
+        tokens: see `decisions`; also its rows in pieces, as `inference_times` reads them.
+        requests: see `decisions`.
 
     Returns:
         The rows of `decisions` that remain, with the columns `took_s` and `ratio`, measured over predicted time.
@@ -42,7 +42,8 @@ def prediction_ratios(
     following = rows.groupby(_KEY, observed=True)["trigger"].shift(-1)
     whole = (following == "interval") | (following.isna() & rows["finished"].notna())
     asked = rows[[*_KEY, "token"]].assign(decision=rows.index)
-    taken = pd.concat([_taken(asked, piece) for piece in tokens])
+    pieces = [tokens] if isinstance(tokens, pd.DataFrame) else tokens
+    taken = pd.concat([_taken(asked, piece) for piece in pieces])
     taken = taken.groupby(level="decision").agg({"took_s": "sum", "first": "min"})
     rows = rows.join(taken).assign(ratio=lambda all_: all_["took_s"] / all_["predicted_delay_s"])
     known = np.isfinite(rows["ratio"]) & (rows["ratio"] > 0.0) & (rows["first"] == rows["token"])
@@ -60,7 +61,10 @@ def _taken(asked: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
 
 
 def misprediction_notes(
-    decisions: pd.DataFrame, tokens: Iterable[pd.DataFrame], requests: pd.DataFrame, by: str = "run"
+    decisions: pd.DataFrame,
+    tokens: pd.DataFrame | Iterable[pd.DataFrame],
+    requests: pd.DataFrame,
+    by: str = "run",
 ) -> list[str]:
     """One line for each run, or each policy, whose median ratio is off by more than `MOST_FACTOR`.
 

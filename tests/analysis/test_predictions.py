@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_metrics import made
 from typer.testing import CliRunner
 from worlds import varied
@@ -49,7 +52,7 @@ def tables(decisions: list[dict[str, Any]], output: int = 4, run: str = "a") -> 
 
 def ratios(result: Result) -> dict[int, float]:
     """By token of the decision."""
-    rows = prediction_ratios(result.decisions, inference_times(result), result.requests)
+    rows = prediction_ratios(result.decisions, result.tokens, result.requests)
     return dict(zip(rows["token"], rows["ratio"], strict=True))
 
 
@@ -59,6 +62,14 @@ def notes(result: Result) -> list[str]:
 
 def test_the_inference_time_of_tokens_is_divided_by_their_prediction() -> None:
     assert ratios(tables([decision(0, 1.0), decision(1, 2.0)])) == pytest.approx({0: 1.0, 1: 1.5})
+
+
+@given(st.integers(1, 4), st.lists(st.integers(0, 3), min_size=1, unique=True))
+def test_tokens_in_pieces_give_the_same_ratios(rows: int, decided: list[int]) -> None:
+    result = tables([decision(token, 1.0) for token in sorted(decided)])
+    pieces = [result.tokens.iloc[first : first + rows] for first in range(0, 4, rows)]
+    whole = prediction_ratios(result.decisions, result.tokens, result.requests)
+    pd.testing.assert_frame_equal(prediction_ratios(result.decisions, pieces, result.requests), whole)
 
 
 def test_a_decision_that_another_trigger_replaces_is_left_out() -> None:
@@ -71,7 +82,7 @@ def test_a_decision_without_a_prediction_or_without_all_of_its_tokens_is_left_ou
     assert ratios(tables([decision(0, 1.0), decision(1, 1.0)], output=5)) == pytest.approx({0: 1.0})
     result = tables([decision(0, 1.0), decision(2, 1.0)])
     watched = result.tokens[result.tokens["token"] > 0]
-    rows = prediction_ratios(result.decisions, [watched], result.requests)
+    rows = prediction_ratios(result.decisions, watched, result.requests)
     assert rows["token"].tolist() == [2]
     assert notes(made()) == []
 
