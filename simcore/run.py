@@ -21,7 +21,7 @@ from headway.simcore.engine.placement.decisions import Decisions
 from headway.simcore.engine.placement.migration import Mover
 from headway.simcore.engine.serving.scheduler import SCHEDULERS
 from headway.simcore.engine.serving.serve import Ended, Serving
-from headway.simcore.engine.stretch import FIRST_STEPS, MOST_STEPS, Stretch, stretch_from
+from headway.simcore.engine.stretch import FIRST_STEPS, GROWTH, MOST_STEPS, Stretch, stretch_from
 from headway.simcore.errors import RunEndedError, Status
 from headway.simcore.instrument import Attempt, Standing
 from headway.simcore.steps.graph import StepGraph
@@ -190,7 +190,7 @@ class Run:
                     begun_s = ended[-1][0]
             # Costs are computed for the whole stretch: do not compute many for nothing.
             whole = steps.ended == len(stretch.load.of_blocks)
-            self._longest = min(4 * self._longest, MOST_STEPS) if whole else FIRST_STEPS
+            self._longest = min(GROWTH * self._longest, MOST_STEPS) if whole else FIRST_STEPS
         if finished:
             return None
         deployment.give_up_step()

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from headway.analysis.figures.axes import plain, set_latency_scale
 from headway.analysis.figures.style import literal, looks, styled
-from headway.analysis.statistics.metrics import later_times
+from headway.analysis.statistics.metrics import later_times, ordered
 from headway.simcore.results import Result
 
 _MOST_STEPS = 1000
@@ -64,8 +64,8 @@ def draw_shares(
     Returns:
         A line per label; empty if the label has no times.
     """
-    ordered = {label: _ordered(np.asarray(times, np.float64)) for label, times in curves.items()}
-    known = [times for times in ordered.values() if len(times)]
+    rising = {label: ordered(np.asarray(times, np.float64)) for label, times in curves.items()}
+    known = [times for times in rising.values() if len(times)]
     unit_s, unit = 1.0, ""
     if known:
         unit_s, name = set_latency_scale(
@@ -79,7 +79,7 @@ def draw_shares(
         axes.set_xticks([])
     axes.set_xlabel(f"Time per output token{unit}")
     lines = []
-    for label, times in ordered.items():
+    for label, times in rising.items():
         x, y = _steps(times, above=above)
         lines += axes.plot(x / unit_s, y, drawstyle="steps-post", **styles[label])
     if not above:
@@ -89,10 +89,6 @@ def draw_shares(
         axes.set_ylim(top=1.2)
         axes.yaxis.set_major_formatter(FuncFormatter(plain))
     return lines
-
-
-def _ordered(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.sort(times[~np.isnan(times)])
 
 
 def _steps(

@@ -134,7 +134,7 @@ def metric_columns(result: Result) -> dict[str, NDArray[Any]]:
     about = result.table("runs", ["run", "status"]).to_pydict()
     runs = about["run"]
     requests = _arrays(result, runs, "requests", ["arrival_s", "first_token_s", "finish_s"])
-    later_s: dict[str, list[FloatArray]] = {run: [] for run in runs}
+    later_s = {run: [_NONE[0]] for run in runs}
     tokens, end_s = Counter[str](), dict.fromkeys(runs, math.nan)
     for run, piece in _pieces(result, runs, "tokens", ["token", "start_s", "latency_s"]):
         tokens[run] += len(piece)
@@ -152,7 +152,7 @@ def metric_columns(result: Result) -> dict[str, NDArray[Any]]:
         peak_bytes[run] = float(np.fmax(peak_bytes[run], _most(piece["held_bytes"].to_numpy())))
     rows = [
         _request_times(*requests[run])
-        | _token_times(np.concatenate([*_NONE[:1], *later_s[run]]))
+        | _token_times(np.concatenate(later_s[run]))
         | {"tokens_per_s": _throughput(tokens[run], requests[run][0], end_s[run])}
         for run in runs
     ]
@@ -196,10 +196,15 @@ def token_times(later: pd.DataFrame) -> pd.DataFrame:
 
 def later_times(result: Result) -> dict[str, FloatArray]:
     """By run, the latencies that are a TPOT: of all tokens but the first of each request [s]."""
-    times: dict[str, list[FloatArray]] = {run: [] for run in result.table("runs", ["run"])["run"].to_pylist()}
+    times = {run: [_NONE[0]] for run in result.table("runs", ["run"])["run"].to_pylist()}
     for run, piece in _pieces(result, list(times), "tokens", ["token", "latency_s"]):
         times[run].append(_later(piece))
-    return {run: np.concatenate([*_NONE[:1], *each]) for run, each in times.items()}
+    return {run: np.concatenate(each) for run, each in times.items()}
+
+
+def ordered(values: FloatArray) -> FloatArray:
+    """The values in rising order, without missing ones."""
+    return np.sort(_known(values))
 
 
 def peak_memory(result: Result) -> pd.DataFrame:
@@ -233,11 +238,11 @@ def _token_times(latency_s: FloatArray) -> dict[str, float]:
 
 
 def _percentiles(name: str, values: FloatArray) -> dict[str, float]:
-    ordered = np.sort(_known(values))
-    places = np.array(_PERCENTILES) / 100 * (len(ordered) - 1)
-    if len(ordered):
+    rising = ordered(values)
+    places = np.array(_PERCENTILES) / 100 * (len(rising) - 1)
+    if len(rising):
         below = places.astype(np.int64)
-        low, high = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
+        low, high = rising[below], rising[np.minimum(below + 1, len(rising) - 1)]
         at = low + (high - low) * (places - below)
     else:
         at = np.full(len(_PERCENTILES), math.nan)

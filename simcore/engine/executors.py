@@ -14,8 +14,8 @@ MANY_NODES = 500_000
 """Size from which `auto` chooses `compiled`: with events such a run takes several seconds, and the first run of a
 machine may have to compile the kernels."""
 
-_STEP = 20
-"""With events, a token of a model with one layer takes as long as so many tasks and messages of a large model."""
+_NODES_PER_STEP = 20
+"""The time that `events` needs for a step in addition to its tasks and messages, as a number of tasks."""
 
 
 def executor_of(
@@ -38,13 +38,13 @@ def executor_of(
 
 
 def nodes(scenario: Scenario) -> int:
-    """An estimate of the tasks and messages of a run: three for each layer, device with heads, and token.
+    """An estimate of the work of a run, as a number of tasks and messages.
 
-    What a token costs beside them counts as `_STEP` more.
+    Each token has three for each layer and device with heads, and `_NODES_PER_STEP`.
     """
     devices = min(len(scenario.cluster.devices), scenario.model.kv_heads)
     tokens = sum(request.output for request in scenario.requests)
-    return (3 * scenario.model.layers * devices + _STEP) * tokens
+    return (3 * scenario.model.layers * devices + _NODES_PER_STEP) * tokens
 
 
 def needs_events(

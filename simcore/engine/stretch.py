@@ -17,7 +17,10 @@ from headway.simcore.world.cost_models import costs_of_stretch
 from headway.simcore.world.device_time import DEVICE_TIMES, times_of_stretch
 
 FIRST_STEPS = 16
-"""Maximum length of the first stretch of a run, and of one after an interruption; the next is four times as long."""
+"""Maximum length of the first stretch of a run, and of one after an interruption."""
+
+GROWTH = 4
+"""Factor by which the maximum length grows after a stretch without an interruption."""
 
 MOST_STEPS = 1000
 """Maximum length of a stretch, so that progress shows and Ctrl-C works."""

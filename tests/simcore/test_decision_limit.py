@@ -300,6 +300,28 @@ def test_a_policy_that_promises_to_decide_is_called_in_the_thread_of_the_run() -
     assert policy.thread is threading.current_thread()
 
 
+class Slowing(Deliberate):
+    """Lets a clock go on by more than the limit at its second decision."""
+
+    def __init__(self, now: list[float]) -> None:
+        self._now = now
+
+    def decide(self, observation: Observation) -> Decision:
+        if observation.placement is not None:
+            self._now[0] += 2.0 * PATIENCE_S
+        return super().decide(observation)
+
+
+def test_a_broken_promise_is_noticed_when_the_decision_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    policy = Slowing(now)
+    with pytest.raises(PolicyError) as told:
+        simulate(scenario(), policy, options=RunOptions(decision_limit_s=PATIENCE_S))
+    assert told.value.got == f"no answer within {PATIENCE_S:g} s"
+    assert policy.thread is threading.current_thread()
+
+
 def test_a_limit_that_is_not_reached_changes_nothing() -> None:
     without, within = (
         simulate(scenario(), policies.create("single"), RunOptions(decision_limit_s=limit_s))

@@ -60,9 +60,9 @@ class Deadline:
 
     Args:
         limit_s: wall time that a call may take [s]. None: no limit, and calls run in the thread of the caller.
-        ends: whether calls always end. Then a call after a short one runs in the thread of the caller, and is stopped
-            by nothing; that it was overdue is noticed after its end. Another thread often is another processor, with
-            nothing of the run in its caches.
+        ends: whether calls always end. Then a call after a short one runs in the thread of the caller, which notices
+            an overdue call after its end. Another thread often is another processor, with nothing of the run in its
+            caches.
 
     Raises:
         InputError: the limit is not a finite number above 0.
@@ -87,12 +87,12 @@ class Deadline:
         """
         if self._limit_s is None:
             return function()
-        begun = time.monotonic()
-        if self._ends and self._last_s < _SHORT * self._limit_s:
-            answer = _measured(function, self._limit_s)
-        else:
-            answer = self._elsewhere(function, self._limit_s)
+        here = self._ends and self._last_s < _SHORT * self._limit_s
+        begun_s, begun = time.process_time(), time.monotonic()
+        answer = function() if here else self._elsewhere(function, self._limit_s)
         self._last_s = time.monotonic() - begun
+        if here and self._last_s > self._limit_s:
+            raise OverdueError(self._limit_s, (), time.process_time() - begun_s)
         return answer
 
     def _elsewhere(self, function: Callable[[], Answer], limit_s: float) -> Answer:
@@ -123,15 +123,6 @@ class Deadline:
     def __del__(self) -> None:
         """End the thread of a `Deadline` that was not closed."""
         self.close()
-
-
-def _measured(function: Callable[[], Answer], limit_s: float) -> Answer:
-    """The result of a function that is called here; raises `OverdueError` if it took too long."""
-    begun_s, begun = time.process_time(), time.monotonic()
-    answer = function()
-    if time.monotonic() - begun > limit_s:
-        raise OverdueError(limit_s, (), time.process_time() - begun_s)
-    return answer
 
 
 class _Thread:
