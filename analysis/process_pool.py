@@ -1,29 +1,48 @@
 """A pool of processes that end with this process, and not with Ctrl-C.
 
-A process of the pool imports this module and those of its calls; so this one imports no others of Headway.
+On Linux they are forks of another process, the fork server, which has imported the policies once for all of them
+(docs/decisions, 48). Elsewhere each is a new interpreter, which imports this module and those of its calls; so this one
+imports no others of Headway.
 """
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from types import FrameType
 from typing import Any
+
+_METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # libraries of macOS may crash in a fork
+
+
+def get_ready() -> BaseContext:
+    """Start what pools need beside their processes; the fork server imports the policies while this process goes on."""
+    context = multiprocessing.get_context(_METHOD)
+    # Both end with this process, not with the terminal: Python's resource tracker would print warnings.
+    with _blocked("SIGHUP"):
+        resource_tracker.ensure_running()  # it ignores Ctrl-C by itself, and unblocks it here
+        if _METHOD == "forkserver":
+            context.set_forkserver_preload(["headway.policies"])
+            with _blocked("SIGINT"):
+                forkserver.ensure_running()
+    return context
 
 
 @contextmanager
 def process_pool(count: int) -> Iterator[Executor]:
     """A pool of processes that is stopped at once when the block ends; by then its work is done or given up."""
-    context = multiprocessing.get_context("spawn")
+    context = get_ready()
     # Workers wait until this pipe is closed. Only this process holds the other end, so they end with it, also after
     # SIGKILL.
     theirs, ours = context.Pipe(duplex=False)
-    # The pool starts Python's resource tracker, which prints warnings if it ends with the terminal.
-    with _blocked("SIGHUP"):
-        pool = _Processes(count, context, _end_with_parent, (theirs,))
+    pool = _Processes(count, context, _end_with_parent, (theirs,))
     try:
         yield pool
     finally:
@@ -36,7 +55,7 @@ class _Processes(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Submit a call. The pool starts its processes here, and they inherit the blocked signals."""
-        with _blocked("SIGINT"):
+        with _ctrl_c_afterwards(), _blocked("SIGINT"):
             return super().submit(fn, *args, **kwargs)
 
 
@@ -51,6 +70,27 @@ def _blocked(name: str) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ctrl_c_afterwards() -> Iterator[None]:
+    """Let Ctrl-C interrupt this process after the block: another thread may receive the signal that this one blocks."""
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals in the main thread
+        yield
+        return
+    pressed = False
+
+    def press(_: int, __: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent(parent: "Connection[Any, Any]") -> None:

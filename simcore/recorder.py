@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headway.simcore.arrays import IntArray
+from headway.simcore.arrays import BoolArray, IntArray
 from headway.simcore.results import TABLES, Result, result_in, result_of
 from headway.simcore.table_files import NewTables
 
@@ -137,7 +137,8 @@ def _chunk(
         values = [row[position] for _, row in waiting]
         if kind in _NUMBERS:
             flat = _numbers(counts, values, _NUMBERS[kind])
-            arrays.append(pa.array(flat, kind, from_pandas=True))  # NaN becomes a missing value
+            bits = np.packbits(flat, bitorder="little") if kind == pa.bool_() else flat
+            arrays.append(_array(kind, np.isnan(flat), bits))  # NaN becomes a missing value
         else:
             arrays.append(_text(counts, values))
     return pa.Table.from_arrays(arrays, list(columns))
@@ -163,7 +164,7 @@ def _text(counts: Sequence[int], values: Sequence[Any]) -> pa.Array:
 
     if not _COLUMNS & set(map(type, values)):
         flat = _repeated(codes(values), counts)
-        return pa.DictionaryArray.from_arrays(flat, pa.array(list(index), pa.string()))
+        return _encoded(flat, list(index))
     known: dict[int, NDArray[np.int32]] = {}  # the same labels often come again
     parts = []
     for count, each in zip(counts, values, strict=True):
@@ -174,7 +175,22 @@ def _text(counts: Sequence[int], values: Sequence[Any]) -> pa.Array:
             parts.append(one if len(one) == count else np.tile(one, count // len(one)))
         else:
             parts.append(codes(each) if isinstance(each, list) else np.repeat(codes([each]), count))
-    return pa.DictionaryArray.from_arrays(np.concatenate(parts), pa.array(list(index), pa.string()))
+    return _encoded(np.concatenate(parts), list(index))
+
+
+def _encoded(codes: NDArray[np.int32], names: Sequence[str | None]) -> pa.Array:
+    """Dictionary-encoded text: the index in `names` of each row."""
+    missing = np.array([name is None for name in names], np.bool_)
+    texts = [b"" if name is None else name.encode() for name in names]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+    index = _array(pa.int32(), np.zeros(len(codes), np.bool_), codes)
+    return pa.DictionaryArray.from_arrays(index, _array(pa.string(), missing, ends, b"".join(texts)))
+
+
+def _array(kind: pa.DataType, missing: BoolArray, *data: NDArray[Any] | bytes) -> pa.Array:
+    """An Arrow array of its buffers. `pa.array` would import pandas, which takes a process a quarter of a second."""
+    known = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+    return pa.Array.from_buffers(kind, len(missing), [known, *map(pa.py_buffer, data)])
 
 
 def _repeated(flat: NDArray[Any], counts: Sequence[int]) -> NDArray[Any]:

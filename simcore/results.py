@@ -215,11 +215,12 @@ class Result:
             table = pa.Table.from_pandas(vars(self)[name], schema, preserve_index=False)
             yield table.replace_schema_metadata(schema.metadata)
             return
-        memory = [schema.empty_table()]
+        empty = pa.Table.from_batches([], schema)  # `empty_table` imports pandas
+        memory = [empty]
         for part in self._parts[name]:
             if isinstance(part, Path):
                 yield pa.concat_tables(memory)
-                memory = [schema.empty_table()]
+                memory = [empty]
                 yield from row_groups(part, schema.names)
             else:
                 rows = part(schema.names) if callable(part) else part.select(schema.names)

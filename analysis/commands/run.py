@@ -3,7 +3,9 @@
 # ruff: noqa: PLC0415
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,8 +88,6 @@ def run(
         from headway.analysis.compare import choose, create_all, given, total_tokens
         from headway.analysis.files.atomic import writing
         from headway.analysis.files.results_folder import results_folder
-        from headway.analysis.results import write_results
-        from headway.analysis.statistics.answer import answer
         from headway.simcore.results import result_in
         from headway.simcore.simulate import RunOptions
 
@@ -97,6 +97,10 @@ def run(
         choices = choose(world, policy or [])
         by_label = given(policy) if policy else create_all(choices)
         count = _processes(workers, world, choices, realtime)
+        if count > 1:
+            from headway.analysis.process_pool import get_ready
+
+            get_ready()
         target = out or Path("results") / world.name
         with results_folder(target, replace=force, numbered=out is None) as folder:
             tokens = len(choices) * total_tokens(world)
@@ -105,12 +109,18 @@ def run(
             with writing(folder.target):
                 with measured(tokens, "tokens") as step:
                     if count > 1:
+                        # Meanwhile this process loads what it needs afterwards.
+                        Thread(target=import_module, args=("headway.analysis.results",), daemon=True).start()
                         result, notes = _together(world, choices, count, step, options, place)
                     else:
                         result, notes = _in_turn(world, by_label, step, options, place)
+                from headway.analysis.results import write_results
+
                 write_results(folder.path, result, world, scenario_file(scenario).resolve())
         if is_long:
             result = result_in(folder.target)
+        from headway.analysis.statistics.answer import answer
+
         notes += [*_notes(world, result), f"Results: {folder}", f"Answer: {answer(result, world)}"]
         _show(world, result, notes)
 

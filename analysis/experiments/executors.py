@@ -69,7 +69,7 @@ def given_workers(executor: Executor, count: int) -> Workers:
 def processes(count: int | None = None) -> Iterator[Workers]:
     """Processes of this machine, one per processor by default. They end with the block, and with this process.
 
-    Each starts a new interpreter instead of a fork of this one, whose threads and open files it would inherit.
+    They are no forks of this process, whose threads and open files they would inherit.
     """
     number = count or os.cpu_count() or 1
     with scratch("headway-traces-") as folder, ExitStack() as running:

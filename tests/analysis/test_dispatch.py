@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worlds import small_world
 
+from headway import policies
 from headway.analysis.experiments.dispatch import mapped
 from headway.analysis.experiments.executors import Workers
 from headway.analysis.process_pool import process_pool
+from headway.simcore import simulate
 from headway.traces import InputError
 
 
@@ -83,9 +86,16 @@ def test_worker_processes_import_nothing_that_draws_or_compiles() -> None:
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each starts a new interpreter")
+def test_processes_have_imported_the_policies_when_they_start() -> None:
+    with process_pool(1) as pool:
+        assert pool.submit(eval, "'headway.policies' in __import__('sys').modules").result()
+
+
 def test_processes_of_headway_run_do_not_import_pandas() -> None:
+    """Neither a run nor the sending of its result does; it would take each process a quarter of a second."""
     with process_pool(1) as pool:
         pool.submit(exec, "import headway.analysis.parallel").result()
-        assert pool.submit(eval, "'headway.policies' in __import__('sys').modules").result()
+        result = pool.submit(simulate, small_world(), policies.create("single")).result()
+        assert result.table("tokens").num_rows
         assert not pool.submit(eval, "'pandas' in __import__('sys').modules").result()

@@ -612,13 +612,13 @@ def test_a_failing_variant_does_not_end_the_study(lab: Path) -> None:
     [
         (1, 1, "asked"),
         pytest.param(2, 2, "asked", marks=pytest.mark.slow),
-        pytest.param(2, 4, "begun", marks=pytest.mark.slow),
+        pytest.param(2, 3, "begun", marks=pytest.mark.slow),
     ],
 )
 def test_ctrl_c_ends_a_study_with_130_and_leaves_nothing(
     workers: int, processes: int, sign: str, lab: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Also while workers begin: the command, the two of them, and what tracks their resources."""
+    """Also while workers begin: the command, what tracks their resources, and the process of which they are forks."""
     lab.write_text(FIXED.replace("output: 12", "output: 900000").replace("100 MB", "100 GB"))
     study = (
         "whatif",

@@ -76,6 +76,21 @@ def test_rows_in_any_form_become_the_same_table(forms: list[Call], chunk_rows: i
     assert [tuple(row.values()) for row in table.to_pylist()] == [("one", *row) for row in expected]
 
 
+integers = st.integers(-(2**63), 2**63 - 1)
+words = st.none() | st.text(max_size=5)
+decisions = st.tuples(integers, integers, reals, words, words, words, integers, reals, reals, st.booleans())
+
+
+@given(st.lists(decisions, max_size=20))
+def test_any_text_and_truth_comes_back_and_missing_values_are_null(rows: list[tuple[Any, ...]]) -> None:
+    with Recorder("läuft") as recorder:
+        for row in rows:
+            recorder.add("decisions", *row)
+        table = recorder.result().table("decisions")
+    table.validate(full=True)
+    assert [tuple(row.values()) for row in table.to_pylist()] == [("läuft", *row) for row in rows]
+
+
 def test_labels_are_repeated_over_a_multiple_of_their_rows() -> None:
     with Recorder("one") as recorder:
         recorder.add_many("devices", 6, 0, np.repeat([4, 5], 3), every_label(NAMES), 1.0, 2.0, 0.0, 0.5)
