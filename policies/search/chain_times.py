@@ -110,15 +110,17 @@ class ChainTimes:
         key = (variant * self._observation.devices + starts) * self._observation.devices + ends
         for column in counts.T:
             key = key * different + column
-        distinct, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-        new = first[self._known[np.searchsorted(self._known, distinct)] != distinct]
+        place = np.searchsorted(self._known, key)
+        new = np.flatnonzero(self._known[place] != key)
         if len(new):
-            known = np.concatenate((self._known, key[new]))
-            order = np.argsort(known)
-            computed = self._computed(variant[new], starts[new], counts[new], ends[new])
-            self._known, self._seconds = known[order], np.concatenate((self._seconds, computed))[order]
-        seconds: FloatArray = self._seconds[np.searchsorted(self._known, distinct)]
-        return seconds[inverse]
+            added, first = np.unique(key[new], return_index=True)
+            first = new[first]
+            computed = self._computed(variant[first], starts[first], counts[first], ends[first])
+            where = np.searchsorted(self._known, added)
+            self._known = np.insert(self._known, where, added)
+            self._seconds = np.insert(self._seconds, where, computed)
+            place = np.searchsorted(self._known, key)
+        return self._seconds[place]
 
     def _computed(self, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
         tables, used = self.tables, counts > 0

@@ -13,6 +13,7 @@ class RunMoves:
     Attributes:
         first: first stage of each layer, shape (n,).
         last: last stage of each layer, shape (n,).
+        runs: the first and the last layer of each of p runs, two arrays of shape (p,).
         loads: `Transition.stage_loads` of the usable devices.
     """
 
@@ -21,17 +22,18 @@ class RunMoves:
         layers = np.array([stage.layer for stage in cost.observation.step_graphs.chain.stages])
         self.first: IntArray = np.flatnonzero(np.diff(layers, prepend=layers[0] - 1))
         self.last: IntArray = np.append(self.first[1:], len(layers)) - 1
+        self.runs: tuple[IntArray, IntArray] = np.triu_indices(len(self.first))
         self.loads = cost.transition.stage_loads(cost.times.stage_of, cost.usable)
 
     def best(self, state: State) -> Change:
         """The change of a placement with the lowest cost."""
-        cost, first, last = self._cost, self.first, self.last
+        cost, (a, b) = self._cost, self.runs
         delay_s = state.delay_s + self._changes(state)
-        loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, self.loads)
+        stages = self.first[a], self.last[b]
+        loads = cost.transition.run_loads(state.devices, cost.times.stage_of, *stages, self.loads)
         total = cost.total(delay_s, self._excess(state), loads)
-        total = np.where((first[:, None] <= last[None, :])[:, :, None], total, np.inf)
-        a, b, d = np.unravel_index(int(total.argmin()), total.shape)
-        return self.change(float(total[a, b, d]), int(a), int(b), int(d))
+        run, d = np.unravel_index(int(total.argmin()), total.shape)
+        return self.change(float(total[run, d]), int(a[run]), int(b[run]), int(d))
 
     def change(self, cost_s: float, a: int, b: int, d: int) -> Change:
         """The move of the layers from a to b to the usable device number d."""
@@ -48,7 +50,7 @@ class RunMoves:
         return np.cumsum(stage_bytes, axis=0)
 
     def _changes(self, state: State) -> FloatArray:
-        """By how much the delay changes, by first layer, last layer and device, shape (n, n, m).
+        """By how much the delay changes, by run and device, shape (p, m).
 
         Inside a run every stage has all its blocks, inputs and outputs on one device. The first stage of the run gets
         its input from another device, and the stage after the run starts on the device of the run.
@@ -72,18 +74,19 @@ class RunMoves:
         leave[last + 1 < stages] = change[len(first) :]
         leave[last + 1 == stages] = times.tables.back[usable] - state.back_s
         inner = np.cumsum(times.whole[:, usable] - state.seconds[:, None], axis=0)
-        return (entry - inner[first])[:, None, :] + (inner[last] + leave)[None, :, :]
+        a, b = self.runs
+        return (entry - inner[first])[a] + (inner[last] + leave)[b]
 
     def _excess(self, state: State) -> FloatArray:
-        """Cost of the memory that is lacking after each move, shape (n, n, m)."""
-        cost, observation, usable = self._cost, self._cost.observation, self._cost.usable
+        """Cost of the memory that is lacking after each move, shape (p, m)."""
+        cost, observation, usable, (a, b) = self._cost, self._cost.observation, self._cost.usable, self.runs
         upto = self._upto(state)
-        moved = upto[self.last + 1][None, :, :] - upto[self.first][:, None, :]
+        moved = upto[self.last + 1][b] - upto[self.first][a]
         over = state.used - moved - observation.available_bytes
         without = cost.excess(over)
         arriving = np.zeros_like(over)
-        arriving[:, :, usable] = moved.sum(axis=2)[:, :, None]
+        arriving[:, usable] = moved.sum(axis=1)[:, None]
         excess: FloatArray = (
-            without.sum(axis=2)[:, :, None] + (cost.excess(over + arriving) - without)[:, :, usable]
+            without.sum(axis=1)[:, None] + (cost.excess(over + arriving) - without)[:, usable]
         )
         return excess

@@ -104,7 +104,7 @@ class Transition:
     def run_loads(
         self, devices: IntArray, stage_of: IntArray, first: IntArray, last: IntArray, then: FloatArray
     ) -> FloatArray:
-        """Loads if all blocks of the stages from `first` to `last` move to a target, shape (n, n, targets, R).
+        """Loads if all blocks of the stages from `first` to `last` move to a target, for n runs, shape (n, targets, R).
 
         `then` are the `stage_loads` of the targets, which do not depend on the placement.
         """
@@ -115,7 +115,7 @@ class Transition:
         route = self.origin[moved] * count + devices[moved]
         np.add.at(now, stage_of[moved] + 1, seconds[moved, None] * self.resources[route])
         delta = np.cumsum(then - now[:, None, :], axis=0)
-        return self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
+        return (self.loads(devices) + delta)[last + 1] - delta[first]
 
     def price(self, loads: FloatArray, delay_s: FloatArray | float) -> FloatArray:
         """What moves cost [s]; `loads` of shape (..., R), the delays of the placements of shape (...)."""
