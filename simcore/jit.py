@@ -78,6 +78,12 @@ def compiled(
     return cast("Function", result)
 
 
+def is_on_disk(function: Any) -> bool:
+    """Whether numba has compiled a function before, and kept the code on disk; then it is only to be loaded."""
+    file = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    return file is not None and bool(file._load_index())
+
+
 def _empty_unreadable_cache(function: Any) -> None:
     """Empty the cache of a function if numba cannot read its index.
 

@@ -1,6 +1,7 @@
 """Steepest descent from a placement, over moves of runs of layers and of blocks of one kind and layer."""
 
 import importlib
+import sys
 from types import ModuleType
 
 import numpy as np
@@ -16,8 +17,13 @@ _SCARCITY = (1.0, 10.0, 100.0)
 _LEAST_GAIN = 1e-6
 """Relative gain below which the search ends."""
 
+_COMPILED = "headway.policies.search.compiled_search"
+
 _plain = jit.PlainWork(2000)
 """Steps of searches."""
+
+_BEFORE_LOADING = 200
+"""Number of steps that take about as long as it takes to load compiled code from disk."""
 
 
 class LocalSearch:
@@ -82,5 +88,10 @@ class LocalSearch:
 def _compiled_search(compiled: bool | None) -> ModuleType | None:
     """`policies.search.compiled_search`, or None for array code."""
     if compiled is None:
-        compiled = _plain.is_enough
-    return importlib.import_module("headway.policies.search.compiled_search") if compiled else None
+        compiled = _plain.is_enough or (_plain.done > _BEFORE_LOADING and _is_on_disk())
+    return importlib.import_module(_COMPILED) if compiled else None
+
+
+def _is_on_disk() -> bool:
+    """Whether the compiled search only needs to be loaded; False in a process that has not loaded numba."""
+    return "numba" in sys.modules and jit.is_on_disk(importlib.import_module(_COMPILED).improve)
