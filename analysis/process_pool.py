@@ -19,20 +19,28 @@ from multiprocessing.context import BaseContext
 from types import FrameType
 from typing import Any
 
-_METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # libraries of macOS may crash in a fork
+_HAS_FORK_SERVER = sys.platform == "linux"  # libraries of macOS may crash in a fork
 
 
 def get_ready() -> BaseContext:
-    """Start what pools need beside their processes; the fork server imports the policies while this process goes on."""
-    context = multiprocessing.get_context(_METHOD)
+    """Start what pools need beside their processes; the fork server imports the policies while this process goes on.
+
+    Returns:
+        How processes start. Without a fork server each is a new interpreter.
+    """
     # Both end with this process, not with the terminal: Python's resource tracker would print warnings.
     with _blocked("SIGHUP"):
         resource_tracker.ensure_running()  # it ignores Ctrl-C by itself, and unblocks it here
-        if _METHOD == "forkserver":
+        if _HAS_FORK_SERVER:
+            context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(["headway.policies"])
-            with _blocked("SIGINT"):
-                forkserver.ensure_running()
-    return context
+            try:
+                with _blocked("SIGINT"):
+                    forkserver.ensure_running()
+                return context
+            except OSError:  # the path of its socket, which is in the folder for temporary files, is too long
+                pass
+    return multiprocessing.get_context("spawn")
 
 
 @contextmanager

@@ -92,6 +92,26 @@ def test_processes_have_imported_the_policies_when_they_start() -> None:
         assert pool.submit(eval, "'headway.policies' in __import__('sys').modules").result()
 
 
+LONG_PATH = """\
+from headway.analysis.process_pool import process_pool
+if __name__ == "__main__":
+    with process_pool(1) as pool:
+        print(pool.submit(abs, -3).result())
+"""
+
+
+def test_processes_start_where_the_path_of_temporary_files_is_too_long_for_a_socket(tmp_path: Path) -> None:
+    """A path of a socket has at most 107 characters."""
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    (tmp_path / "pool.py").write_text(LONG_PATH)
+    root = Path(next(iter(policies.__path__))).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root), "TMPDIR": str(folder)}
+    command = [sys.executable, str(tmp_path / "pool.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
 def test_processes_of_headway_run_do_not_import_pandas() -> None:
     """Neither a run nor the sending of its result does; it would take each process a quarter of a second."""
     with process_pool(1) as pool:
