@@ -3,9 +3,7 @@
 # ruff: noqa: PLC0415
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -109,8 +107,6 @@ def run(
             with writing(folder.target):
                 with measured(tokens, "tokens") as step:
                     if count > 1:
-                        # Meanwhile this process loads what it needs afterwards.
-                        Thread(target=import_module, args=("headway.analysis.results",), daemon=True).start()
                         result, notes = _together(world, choices, count, step, options, place)
                     else:
                         result, notes = _in_turn(world, by_label, step, options, place)
@@ -180,8 +176,14 @@ def _together(
     from headway.analysis.parallel import compare_in_processes
 
     audits: list[Audit] = []
+
+    def progress(text: str, tokens: int) -> None:
+        import headway.analysis.results  # noqa: F401 (loads plotting libraries while the runs go on)
+
+        step(text, tokens)
+
     result = compare_in_processes(
-        world, choices, count, step, options=options, on_audit=audits.append, out=out
+        world, choices, count, progress, options=options, on_audit=audits.append, out=out
     )
     return result, audited(audits)
 
