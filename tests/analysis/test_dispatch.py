@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import small_world
 
 from headway import policies
 from headway.analysis.experiments.dispatch import mapped
 from headway.analysis.experiments.executors import Workers
-from headway.analysis.process_pool import process_pool
-from headway.simcore import simulate
 from headway.traces import InputError
 
 
@@ -86,36 +83,49 @@ def test_worker_processes_import_nothing_that_draws_or_compiles() -> None:
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each starts a new interpreter")
-def test_processes_have_imported_the_policies_when_they_start() -> None:
-    with process_pool(1) as pool:
-        assert pool.submit(eval, "'headway.policies' in __import__('sys').modules").result()
-
-
-LONG_PATH = """\
+POOL = """\
+from headway import policies, simcore
 from headway.analysis.process_pool import process_pool
 if __name__ == "__main__":
+    world = simcore.load_scenario(simcore.shipped_scenario("wifi-home"))
     with process_pool(1) as pool:
-        print(pool.submit(abs, -3).result())
+        answers = [pool.submit(*call).result() for call in {calls}]
+    print(answers[-1])
 """
+
+IS_LOADED = """(eval, "'{name}' in __import__('sys').modules")"""
+
+
+def answer(folder: Path, *calls: str, **environment: str) -> tuple[str, str]:
+    """Output and complaint of a new program that makes calls in a process of a pool, and prints the last result."""
+    (folder / "pool.py").write_text(POOL.format(calls=f"({', '.join(calls)},)"))
+    root = Path(next(iter(policies.__path__))).parents[1]
+    done = subprocess.run(
+        [sys.executable, str(folder / "pool.py")],
+        env=os.environ | {"PYTHONPATH": str(root)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each starts a new interpreter")
+def test_processes_have_imported_the_policies_when_they_start(tmp_path: Path) -> None:
+    assert answer(tmp_path, IS_LOADED.format(name="headway.policies.look_ahead")) == ("True\n", "")
 
 
 def test_processes_start_where_the_path_of_temporary_files_is_too_long_for_a_socket(tmp_path: Path) -> None:
     """A path of a socket has at most 107 characters."""
     folder = tmp_path / ("long" * 25)
     folder.mkdir()
-    (tmp_path / "pool.py").write_text(LONG_PATH)
-    root = Path(next(iter(policies.__path__))).parents[1]
-    environment = os.environ | {"PYTHONPATH": str(root), "TMPDIR": str(folder)}
-    command = [sys.executable, str(tmp_path / "pool.py")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("3\n", "")
+    assert answer(tmp_path, "(abs, -3)", TMPDIR=str(folder)) == ("3\n", "")
 
 
-def test_processes_of_headway_run_do_not_import_pandas() -> None:
+def test_processes_of_headway_run_do_not_import_pandas(tmp_path: Path) -> None:
     """Neither a run nor the sending of its result does; it would take each process a quarter of a second."""
-    with process_pool(1) as pool:
-        pool.submit(exec, "import headway.analysis.parallel").result()
-        result = pool.submit(simulate, small_world(), policies.create("single")).result()
-        assert result.table("tokens").num_rows
-        assert not pool.submit(eval, "'pandas' in __import__('sys').modules").result()
+    calls = (
+        '(exec, "import headway.analysis.parallel")',
+        '(simcore.simulate, world, policies.create("single"))',
+    )
+    assert answer(tmp_path, *calls, IS_LOADED.format(name="pandas")) == ("False\n", "")
