@@ -80,8 +80,8 @@ def compiled(
 
 def is_on_disk(function: Any) -> bool:
     """Whether numba has compiled a function before, and kept the code on disk; then it is only to be loaded."""
-    file = getattr(getattr(function, "_cache", None), "_cache_file", None)
-    return file is not None and bool(file._load_index())
+    index = _index_of(function)
+    return index is not None and bool(index._load_index())
 
 
 def _empty_unreadable_cache(function: Any) -> None:
@@ -90,10 +90,15 @@ def _empty_unreadable_cache(function: Any) -> None:
     The index refers to classes of arguments. If an older version wrote it, some may no longer exist, and numba would
     raise an error before it notices that the file of the function has changed.
     """
-    index = getattr(getattr(function, "_cache", None), "_cache_file", None)
-    if index is None:  # nothing is cached, or nothing is compiled
+    index = _index_of(function)
+    if index is None:
         return
     try:
         index._load_index()
     except Exception:
         function._cache.flush()
+
+
+def _index_of(function: Any) -> Any:
+    """The index by which numba finds compiled code on disk; None if nothing is cached, or nothing is compiled."""
+    return getattr(getattr(function, "_cache", None), "_cache_file", None)

@@ -95,10 +95,6 @@ def run(
         choices = choose(world, policy or [])
         by_label = given(policy) if policy else create_all(choices)
         count = _processes(workers, world, choices, realtime)
-        if count > 1:
-            from headway.analysis.process_pool import get_ready
-
-            get_ready()
         target = out or Path("results") / world.name
         with results_folder(target, replace=force, numbered=out is None) as folder:
             tokens = len(choices) * total_tokens(world)
@@ -172,7 +168,9 @@ def _together(
     out: Path | None,
 ) -> "tuple[Result, list[str]]":
     """Make the runs on several processes; the results, and lines on audits."""
-    from headway.analysis.console.tables import audited
+    from headway.analysis.process_pool import get_ready
+
+    get_ready()  # while this process imports what it needs
     from headway.analysis.parallel import compare_in_processes
 
     audits: list[Audit] = []
@@ -185,6 +183,8 @@ def _together(
     result = compare_in_processes(
         world, choices, count, progress, options=options, on_audit=audits.append, out=out
     )
+    from headway.analysis.console.tables import audited
+
     return result, audited(audits)
 
 

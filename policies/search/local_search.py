@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from functools import cache
 from types import ModuleType
 
 import numpy as np
@@ -88,10 +89,13 @@ class LocalSearch:
 def _compiled_search(compiled: bool | None) -> ModuleType | None:
     """`policies.search.compiled_search`, or None for array code."""
     if compiled is None:
-        compiled = _plain.is_enough or (_plain.done > _BEFORE_LOADING and _is_on_disk())
+        # Loading numba itself would take longer than it saves.
+        may_load = _plain.done > _BEFORE_LOADING and "numba" in sys.modules
+        compiled = _plain.is_enough or (may_load and _is_on_disk())
     return importlib.import_module(_COMPILED) if compiled else None
 
 
+@cache
 def _is_on_disk() -> bool:
-    """Whether the compiled search only needs to be loaded; False in a process that has not loaded numba."""
-    return "numba" in sys.modules and jit.is_on_disk(importlib.import_module(_COMPILED).improve)
+    """Whether the compiled search only needs to be loaded; looked up once, not at every decision."""
+    return jit.is_on_disk(importlib.import_module(_COMPILED).improve)

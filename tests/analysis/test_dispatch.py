@@ -126,6 +126,6 @@ def test_processes_of_headway_run_do_not_import_pandas(tmp_path: Path) -> None:
     """Neither a run nor the sending of its result does; it would take each process a quarter of a second."""
     calls = (
         '(exec, "import headway.analysis.parallel")',
-        '(simcore.simulate, world, policies.create("single"))',
+        '(simcore.simulate, world, policies.create("static"))',
     )
     assert answer(tmp_path, *calls, IS_LOADED.format(name="pandas")) == ("False\n", "")
